@@ -1,0 +1,6 @@
+//! A work-stealing, NUMA-aware thread pool with futures and tiled GEMM, model-checked, with a stable C ABI.
+
+pub mod error;
+pub mod os;
+pub mod protocol;
+pub mod sync;

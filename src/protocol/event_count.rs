@@ -1,0 +1,196 @@
+//! Sleeping and waking without a lost wake-up.
+//!
+//! # States
+//! A worker is *busy*, *searching* or *asleep*. `searching` counts the searchers; bit `w` of `sleeping` says that worker
+//! `w` has announced its sleep and that nobody has claimed it since. Whoever clears that bit owes the worker a permit or,
+//! if it is the worker itself, takes the announcement back. A claimed worker counts as searching from the claim on, so that
+//! the claimer's successors see that somebody is already on the way.
+//!
+//! # The steps of each side
+//! | producer: [`notify_one`](EventCount::notify_one) | worker that found nothing: [`announce`](EventCount::announce) |
+//! |---|---|
+//! | 1. publish the work | 1. set its bit in `sleeping`; if it was searching, lower `searching` |
+//! | 2. fence [`site::NOTIFY_FENCE`] | 2. fence [`site::ANNOUNCE_FENCE`] |
+//! | 3. somebody searches? done | 3. look at every queue once more: anything there? take it all back and search |
+//! | 4. claim a sleeper's bit, raise `searching`, give the permit | 4. park |
+//!
+//! # What would break a naive version
+//! 1. *Lost wake-up.* The producer looks for sleepers before the worker has announced; the worker looked for work before
+//!    the producer published. Both fences are sequentially consistent, so one is first: if the producer's is, the worker's
+//!    second look sees the work; if the worker's is, the producer sees the bit and the lowered count.
+//! 2. *The last searcher leaves.* Producers skip the wake-up because somebody searches, and then that searcher goes to
+//!    sleep, or finds other work and is busy for an hour. Going to sleep is covered by the look after the fence. For a
+//!    searcher that stops for another reason there is [`end_search`](EventCount::end_search): the last one to stop fences,
+//!    looks at the queues, and if anything is left wakes a successor.
+//! 3. *The successor that stays away.* A worker whose bit was claimed while it changed its mind does not go back to work as
+//!    if nothing had happened: [`withdraw`](EventCount::withdraw) makes every worker that leaves its announcement a
+//!    searcher, claimed or not, so that rule 2 applies to it.
+//!
+//! # Invariant
+//! Whenever work is published and its producer's `notify_one` has returned, then some worker searches, or has a permit, or
+//! will look at the queues after that publication before it parks or turns busy; or all workers are busy.
+//!
+//! # Waiting for one thing
+//! A worker that waits for a completion helps others meanwhile, and sleeps when there is nothing to do. It must wake for
+//! new work and for its completion. For the latter it leaves the address in `waiting_on` before it raises the `HELPED` flag
+//! in the completion; whoever completes and finds that flag calls [`notify_waiters`](EventCount::notify_waiters). The
+//! flag's release and acquire order the address before the search for it.
+//!
+//! # Limits
+//! At most `limit` workers search at a time by their own decision; claims and withdrawals may exceed it for a moment.
+//!
+//! # References
+//! D. Vyukov's event count; the searcher rule is that of Go's scheduler (*delicate dance*, proc.go) and of tokio's. Models:
+//! `verification/loom/event_count.rs`, in which the notification under test is the only source of a wake-up.
+
+use super::CacheLine;
+use super::parker::Parker;
+use crate::error::Result;
+use crate::os::alloc::{Allocator, Array};
+use crate::sync::{AtomicUsize, RELAXED, fence, ordering_sites};
+
+ordering_sites! {
+    "event_count":
+    NOTIFY_FENCE = SeqCst: "against ANNOUNCE_FENCE: the work is visible to the worker's second look, or its announcement is visible here";
+    ANNOUNCE_FENCE = SeqCst: "against NOTIFY_FENCE and END_SEARCH_FENCE: see there";
+    END_SEARCH_FENCE = SeqCst: "against NOTIFY_FENCE: the producer sees that nobody searches any more, or its work is visible to the last searcher";
+}
+
+const BITS: usize = usize::BITS as usize;
+
+#[derive(Debug)]
+struct Seat {
+    parker: Parker,
+    waiting_on: AtomicUsize,
+}
+
+/// The sleeping places of a pool's workers, and the count of those that search.
+#[derive(Debug)]
+pub struct EventCount {
+    searching: CacheLine<AtomicUsize>,
+    sleeping: Array<CacheLine<AtomicUsize>>,
+    seats: Array<CacheLine<Seat>>,
+    limit: usize,
+}
+
+impl EventCount {
+    /// Places for `workers` workers, of which at most half search at a time, and at least one may.
+    pub fn new(allocator: Allocator, workers: usize) -> Result<EventCount> {
+        Ok(EventCount {
+            searching: CacheLine(AtomicUsize::new(0)),
+            sleeping: Array::from_fn(allocator, workers.div_ceil(BITS), |_| Ok(CacheLine(AtomicUsize::new(0))))?,
+            seats: Array::from_fn(allocator, workers, |_| {
+                Ok(CacheLine(Seat { parker: Parker::new(), waiting_on: AtomicUsize::new(0) }))
+            })?,
+            limit: (workers / 2).max(1),
+        })
+    }
+
+    /// To be called after work was published: sees to it that somebody looks at it.
+    #[inline]
+    pub fn notify_one(&self, near: usize) {
+        fence(site::NOTIFY_FENCE);
+        if self.searching.load(RELAXED) == 0 {
+            self.wake_one(near);
+        }
+    }
+
+    /// Claims a sleeper and wakes it, the one with the number nearest above `near` first. False when nobody sleeps.
+    pub fn wake_one(&self, near: usize) -> bool {
+        let near = near % self.seats.len();
+        let words = self.sleeping.len();
+        // The word of `near` comes twice: first its upper part, at the end the rest.
+        for step in 0..=words {
+            let word = (near / BITS + step) % words;
+            let upper = usize::MAX << (near % BITS);
+            let mask = match step {
+                0 => upper,
+                s if s == words => !upper,
+                _ => usize::MAX,
+            };
+            let mut bits = self.sleeping[word].load(RELAXED) & mask;
+            while bits != 0 {
+                let bit = bits & bits.wrapping_neg();
+                if self.sleeping[word].fetch_and(!bit, RELAXED) & bit != 0 {
+                    self.searching.fetch_add(1, RELAXED);
+                    self.seats[word * BITS + bit.trailing_zeros() as usize].parker.unpark();
+                    return true;
+                }
+                bits &= !bit;
+            }
+        }
+        false
+    }
+
+    /// Gives every worker a permit, asleep or not.
+    pub fn wake_all(&self) {
+        for seat in self.seats.iter() {
+            seat.parker.unpark();
+        }
+    }
+
+    /// Asks to become a searcher. False when enough others search; then the worker announces its sleep at once.
+    #[inline]
+    pub fn try_begin_search(&self) -> bool {
+        if self.searching.load(RELAXED) >= self.limit {
+            return false;
+        }
+        self.searching.fetch_add(1, RELAXED);
+        true
+    }
+
+    /// A searcher stops searching for any reason but sleep. The last one looks once more, by `more_work`, and wakes a
+    /// successor if something is left.
+    #[inline]
+    pub fn end_search(&self, worker: usize, more_work: impl FnOnce() -> bool) {
+        if self.searching.fetch_sub(1, RELAXED) == 1 {
+            fence(site::END_SEARCH_FENCE);
+            if more_work() {
+                self.wake_one(worker + 1);
+            }
+        }
+    }
+
+    /// Announces that this worker is about to sleep; `searcher` says whether it counted as searching. After this it must
+    /// look at every source of work once more, and then either [`park`](Self::park) or [`withdraw`](Self::withdraw).
+    #[inline]
+    pub fn announce(&self, worker: usize, searcher: bool) {
+        self.sleeping[worker / BITS].fetch_or(1 << (worker % BITS), RELAXED);
+        if searcher {
+            self.searching.fetch_sub(1, RELAXED);
+        }
+        fence(site::ANNOUNCE_FENCE);
+    }
+
+    /// Sleeps until there is a permit, or it is `deadline_ns`. To be followed by [`withdraw`](Self::withdraw).
+    #[inline]
+    pub fn park(&self, worker: usize, deadline_ns: Option<u64>) {
+        self.seats[worker].parker.park(deadline_ns);
+    }
+
+    /// Ends the announcement. From here on this worker is a searcher, whether it was claimed or not.
+    #[inline]
+    pub fn withdraw(&self, worker: usize) {
+        let bit = 1 << (worker % BITS);
+        if self.sleeping[worker / BITS].fetch_and(!bit, RELAXED) & bit != 0 {
+            self.searching.fetch_add(1, RELAXED);
+        }
+    }
+
+    /// Says what this worker waits for, by address, so that [`notify_waiters`](Self::notify_waiters) finds it. To be called
+    /// before the flag in the awaited thing is raised; 0 ends it.
+    #[inline]
+    pub fn wait_on(&self, worker: usize, address: usize) {
+        self.seats[worker].waiting_on.store(address, RELAXED);
+    }
+
+    /// Wakes every worker that waits for this address. The address is a name: nothing behind it is touched.
+    #[cold]
+    pub fn notify_waiters(&self, address: usize) {
+        for seat in self.seats.iter() {
+            if seat.waiting_on.load(RELAXED) == address {
+                seat.parker.unpark();
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The concurrency protocols: everything two threads touch, each small enough to be model-checked.
+//!
+//! No file here calls the operating system, knows a topology or decides a policy. Each opens with its states, who writes
+//! what, the interleaving that would break a naive version and the argument why this one holds; then comes its table of
+//! ordering sites. The models that check it stand under `verification/`, where each site is shown to be needed.
+//!
+//! | protocol | what it promises |
+//! |---|---|
+//! | [`deque`] | each pushed job is taken exactly once, by its owner or by one thief |
+//! | [`queue`] | each pushed task is taken exactly once, in order within a shard |
+//! | [`parker`] | one thread sleeps, a permit given before or during the sleep is not lost |
+//! | [`event_count`] | no worker sleeps while there is work that nobody looks for |
+//! | [`completion`] | a result is set once, and whoever waits for it wakes and sees it |
+//! | [`countdown`] | a count reaches zero, and whoever waits for that wakes and sees all that was counted |
+//! | [`task_state`] | a task is started or cancelled, never both, and its storage outlives every use |
+//! | [`shutdown`] | what was accepted runs, what comes too late is refused, and then the workers leave |
+
+pub mod completion;
+pub mod countdown;
+pub mod deque;
+pub mod event_count;
+pub mod parker;
+pub mod queue;
+pub mod shutdown;
+pub mod task_state;
+
+use crate::sync::Site;
+
+/// Keeps a value on cache lines of its own: 128 bytes, because processors fetch lines in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct CacheLine<T>(pub T);
+
+impl<T> core::ops::Deref for CacheLine<T> {
+    type Target = T;
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Every ordering site of every protocol.
+pub const SITES: &[&[Site]] = &[
+    deque::SITES,
+    queue::SITES,
+    parker::SITES,
+    event_count::SITES,
+    completion::SITES,
+    countdown::SITES,
+    task_state::SITES,
+    shutdown::SITES,
+];

@@ -1,0 +1,196 @@
+//! A bounded queue with many producers and many consumers, split into shards: the inbox of a pool.
+//!
+//! # States
+//! A shard is a ring of slots. `tail` counts pushes begun, `head` pops begun. Slot `i & mask` carries a `turn`: `i` means
+//! free for push number `i`, `i + 1` means filled by push number `i`, and `i + capacity` means emptied by pop number `i`,
+//! which is the same as free for the push of the next lap.
+//!
+//! # Who writes what
+//! | word | producer | consumer |
+//! |---|---|---|
+//! | `tail` | claims a push by compare-and-exchange | never |
+//! | `head` | never | claims a pop by compare-and-exchange |
+//! | slot value | the producer that claimed the push | never |
+//! | slot turn | `i + 1` after the value is written | `i + capacity` after the value is read |
+//!
+//! # What would break a naive version
+//! With counters alone, a consumer may claim a slot whose producer has claimed but not yet written it, and a producer may
+//! overwrite a slot whose consumer has claimed but not yet read it. The turn hands each slot back and forth; both sides
+//! read it before they claim, and each hands it over with a release that the other acquires.
+//!
+//! # Why each element is taken exactly once
+//! `tail` takes each value once, so each push number belongs to one producer, and the same holds for `head`. Push `i`
+//! proceeds only when the turn says `i`, which pop `i - capacity` wrote last; pop `i` only when it says `i + 1`, which
+//! push `i` wrote. The turns are full words: to mistake one lap for another, a thread would have to sleep through 2^64
+//! pushes.
+//!
+//! # What it does not promise
+//! A push that has claimed its number but not written its slot hides the pushes after it in the same shard. It holds up
+//! nobody for good: its producer publishes the slot and only then notifies, so whoever went to sleep meanwhile is woken.
+//! Order is first in, first out within a shard; across shards there is none.
+//!
+//! # References
+//! D. Vyukov, *Bounded MPMC queue*, 1024cores. Models: `verification/loom/queue.rs`, `verification/shuttle/queue.rs`.
+
+use super::CacheLine;
+use crate::error::{Result, error};
+use crate::os::alloc::{Allocator, Array};
+use crate::sync::{AtomicPtr, AtomicUsize, RELAXED, SlotOracle, ordering_sites};
+use core::ptr::{self, NonNull};
+
+ordering_sites! {
+    "queue":
+    PUSH_TURN = Acquire: "pairs with POP_TURN_DONE: the value of the last lap has been read before it is overwritten";
+    PUSH_TURN_DONE = Release: "pairs with POP_TURN: the value, and the task behind it, are written before they can be taken";
+    POP_TURN = Acquire: "pairs with PUSH_TURN_DONE";
+    POP_TURN_DONE = Release: "pairs with PUSH_TURN";
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    turn: AtomicUsize,
+    value: AtomicPtr<T>,
+    oracle: SlotOracle,
+}
+
+/// One ring: first in, first out.
+#[derive(Debug)]
+pub struct Shard<T> {
+    tail: CacheLine<AtomicUsize>,
+    head: CacheLine<AtomicUsize>,
+    slots: Array<Slot<T>>,
+    mask: usize,
+}
+
+// SAFETY: elements are pointers that change threads; what they point to is the business of whoever pushes them.
+unsafe impl<T> Send for Shard<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Shard<T> {}
+
+impl<T> Shard<T> {
+    /// An empty ring for `capacity` elements, a power of two and at least 2.
+    pub fn new(allocator: Allocator, capacity: usize) -> Result<Shard<T>> {
+        if capacity < 2 || !capacity.is_power_of_two() {
+            return Err(error!(
+                InvalidArgument,
+                "a queue of {capacity} elements was asked for; the number must be a power of two and at least 2"
+            ));
+        }
+        let slots = Array::from_fn(allocator, capacity, |i| {
+            Ok(Slot { turn: AtomicUsize::new(i), value: AtomicPtr::new(ptr::null_mut()), oracle: SlotOracle::new() })
+        })?;
+        Ok(Shard {
+            tail: CacheLine(AtomicUsize::new(0)),
+            head: CacheLine(AtomicUsize::new(0)),
+            slots,
+            mask: capacity - 1,
+        })
+    }
+
+    #[inline(always)]
+    fn slot(&self, number: usize) -> &Slot<T> {
+        // SAFETY: `mask` is the number of slots less one, and that number is a power of two.
+        unsafe { self.slots.get_unchecked(number & self.mask) }
+    }
+
+    /// Adds an element; hands it back when the ring is full.
+    #[inline]
+    pub fn push(&self, element: NonNull<T>) -> core::result::Result<(), NonNull<T>> {
+        let mut number = self.tail.load(RELAXED);
+        loop {
+            let slot = self.slot(number);
+            let turn = slot.turn.load(site::PUSH_TURN);
+            let ahead = turn.wrapping_sub(number) as isize;
+            if ahead == 0 {
+                if self.tail.compare_exchange_weak(number, number.wrapping_add(1), RELAXED).is_ok() {
+                    slot.oracle.overwrite();
+                    slot.value.store(element.as_ptr(), RELAXED);
+                    slot.turn.store(number.wrapping_add(1), site::PUSH_TURN_DONE);
+                    return Ok(());
+                }
+            } else if ahead < 0 {
+                return Err(element);
+            }
+            number = self.tail.load(RELAXED);
+        }
+    }
+
+    /// Takes the oldest element.
+    #[inline]
+    pub fn pop(&self) -> Option<NonNull<T>> {
+        let mut number = self.head.load(RELAXED);
+        loop {
+            let slot = self.slot(number);
+            let turn = slot.turn.load(site::POP_TURN);
+            let ahead = turn.wrapping_sub(number.wrapping_add(1)) as isize;
+            if ahead == 0 {
+                if self.head.compare_exchange_weak(number, number.wrapping_add(1), RELAXED).is_ok() {
+                    let element = slot.value.load(RELAXED);
+                    slot.oracle.commit(slot.oracle.read());
+                    slot.turn.store(number.wrapping_add(self.slots.len()), site::POP_TURN_DONE);
+                    return NonNull::new(element);
+                }
+            } else if ahead < 0 {
+                return None;
+            }
+            number = self.head.load(RELAXED);
+        }
+    }
+
+    /// Whether an element is ready to be taken. After a fence that pairs with the producer's, a finished push is not missed.
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        let number = self.head.load(RELAXED);
+        let turn = self.slot(number).turn.load(RELAXED);
+        // A stale `head` shows a later turn: somebody is taking elements here, so there is reason to look.
+        turn.wrapping_sub(number.wrapping_add(1)) as isize >= 0
+    }
+
+    /// How many elements there seem to be.
+    pub fn len(&self) -> usize {
+        let head = self.head.load(RELAXED);
+        let tail = self.tail.load(RELAXED);
+        (tail.wrapping_sub(head) as isize).clamp(0, self.slots.len() as isize) as usize
+    }
+
+    /// Whether there seems to be no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Several rings; a producer or consumer starts at its home shard and goes on to the others.
+#[derive(Debug)]
+pub struct ShardedQueue<T> {
+    shards: Array<Shard<T>>,
+}
+
+impl<T> ShardedQueue<T> {
+    /// `shards` rings, at least one, of `capacity` elements each.
+    pub fn new(allocator: Allocator, shards: usize, capacity: usize) -> Result<ShardedQueue<T>> {
+        Ok(ShardedQueue { shards: Array::from_fn(allocator, shards.max(1), |_| Shard::new(allocator, capacity))? })
+    }
+
+    fn starting_at(&self, home: usize) -> impl Iterator<Item = &Shard<T>> {
+        let start = home % self.shards.len();
+        self.shards[start..].iter().chain(&self.shards[..start])
+    }
+
+    /// Adds an element to the home shard, or to the next that has room; hands it back when all are full.
+    #[inline]
+    pub fn push(&self, home: usize, element: NonNull<T>) -> core::result::Result<(), NonNull<T>> {
+        self.starting_at(home).find_map(|shard| shard.push(element).ok()).ok_or(element)
+    }
+
+    /// Takes the oldest element of the home shard, or of the next that has one.
+    #[inline]
+    pub fn pop(&self, home: usize) -> Option<NonNull<T>> {
+        self.starting_at(home).find_map(Shard::pop)
+    }
+
+    /// Whether any shard has an element ready; see [`Shard::has_work`].
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.shards.iter().any(Shard::has_work)
+    }
+}

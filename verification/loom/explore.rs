@@ -1,0 +1,102 @@
+//! Running a model under loom so that a pass means something.
+//!
+//! Stock loom 0.7.2 explores too little when it is asked for everything, and returns as if all were well when it runs into
+//! a limit. So here a model is run at a preemption bound, every execution is counted, each execution reports its outcome,
+//! and the run fails unless the set of outcomes is exactly the expected one.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, Once};
+use std::time::Instant;
+
+/// What a run explored.
+#[derive(Debug)]
+pub struct Report {
+    pub executions: usize,
+    pub outcomes: BTreeSet<u64>,
+    /// The first line of the failure, if a model failed.
+    pub failure: Option<String>,
+    pub seconds: f64,
+}
+
+thread_local! {
+    static FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
+    static CATCHING: RefCell<bool> = const { RefCell::new(false) };
+}
+
+/// Keeps the message of a failing model instead of printing it, on threads that explore.
+fn install_hook() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !CATCHING.with(|c| *c.borrow()) {
+                return before(info);
+            }
+            let text = info
+                .payload()
+                .downcast_ref::<&str>()
+                .map(|s| s.to_string())
+                .or_else(|| info.payload().downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "a panic without text".into());
+            FAILURE.with(|f| f.borrow_mut().get_or_insert(text.lines().next().unwrap_or("").into()));
+        }));
+    });
+}
+
+/// Explores `model` with at most `bound` preemptions (`None`: stock loom's idea of everything) and tells what was seen.
+/// Each execution returns its outcome.
+pub fn explore(bound: Option<usize>, model: impl Fn() -> u64 + Send + Sync + 'static) -> Report {
+    install_hook();
+    let seen = Arc::new(Mutex::new((0usize, BTreeSet::new())));
+    let start = Instant::now();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = bound;
+    builder.max_branches = 50_000;
+    // loom looks at its time and permutation limits only at checkpoints, and then passes. There must be none of either.
+    builder.max_duration = None;
+    builder.max_permutations = None;
+    let record = seen.clone();
+    FAILURE.with(|f| f.borrow_mut().take());
+    CATCHING.with(|c| *c.borrow_mut() = true);
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        builder.check(move || {
+            record.lock().unwrap().0 += 1;
+            let outcome = model();
+            record.lock().unwrap().1.insert(outcome);
+        })
+    }));
+    CATCHING.with(|c| *c.borrow_mut() = false);
+    let message = FAILURE.with(|f| f.borrow_mut().take());
+    let failure = result.err().map(|_| message.unwrap_or_else(|| "failed without a message".into()));
+    let (executions, outcomes) = {
+        let seen = seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        (seen.0, seen.1.clone())
+    };
+    Report { executions, outcomes, failure, seconds: start.elapsed().as_secs_f64() }
+}
+
+/// Explores a model that must pass with exactly these outcomes, and prints the line of the report.
+pub fn verify(
+    name: &str,
+    bound: Option<usize>,
+    golden: &[u64],
+    model: impl Fn() -> u64 + Send + Sync + 'static,
+) -> Report {
+    let report = explore(bound, model);
+    let bound = bound.map_or("none".into(), |b| b.to_string());
+    let golden: BTreeSet<u64> = golden.iter().copied().collect();
+    println!(
+        "loom {name}: bound {bound}, {} executions, outcomes {}/{}, {:.2} s",
+        report.executions,
+        report.outcomes.intersection(&golden).count(),
+        golden.len(),
+        report.seconds
+    );
+    if let Some(failure) = &report.failure {
+        panic!("{name} failed at execution {}: {failure}", report.executions);
+    }
+    assert_eq!(report.outcomes, golden, "{name}: the outcomes seen (left) are not the golden ones (right)");
+    report
+}

@@ -1,0 +1,3 @@
+//! The protocols under loom. `cargo test --features loom -- --nocapture` prints what each model explored.
+
+mod explore;
