@@ -55,13 +55,50 @@ fn generate() -> String {
 
     let mut builder = cbindgen::Builder::new().with_config(config);
     for source in sources() {
-        builder = builder.with_src(source);
+        builder = builder.with_src(without_submodules(&source));
     }
     let mut bytes = Vec::new();
     builder.generate().expect("cbindgen reads src/capi/").write(&mut bytes);
-    let text = String::from_utf8(bytes).expect("the header is UTF-8");
-    // One newline at the end and no blanks at line ends, whatever the template did.
-    let mut clean: String = text.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    tidy(&String::from_utf8(bytes).expect("the header is UTF-8"))
+}
+
+/// cbindgen follows `mod name;`, and rustfmt sorts those by name. To choose the order ourselves we hand it a copy of
+/// `mod.rs` which declares no files.
+fn without_submodules(source: &Path) -> PathBuf {
+    if source.file_name().is_none_or(|name| name != "mod.rs") {
+        return source.to_owned();
+    }
+    let text: String = read(source)
+        .lines()
+        .filter(|line| !(line.trim_end().ends_with(';') && line.split_whitespace().any(|word| word == "mod")))
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    // The tests run side by side, each in a thread of its own: one file each.
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("capi_mod_{:?}.rs", std::thread::current().id()));
+    fs::write(&copy, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", copy.display()));
+    copy
+}
+
+/// What cbindgen cannot be told: `VGPU_API` on the line of its function, negative numbers in parentheses, no blanks at
+/// line ends, one newline at the end.
+fn tidy(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut shift = "";
+    for line in text.lines().map(str::trim_end) {
+        if let Some(declaration) = lines.last_mut().filter(|last| *last == "VGPU_API") {
+            *declaration = format!("VGPU_API {line}");
+            shift = "         ";
+        } else if let Some((name, value)) = line.strip_prefix("#define ").and_then(|rest| rest.split_once(" -")) {
+            lines.push(format!("#define {name} (-{value})"));
+        } else {
+            let indented = if line.starts_with(' ') { shift } else { "" };
+            lines.push(format!("{indented}{line}"));
+        }
+        if line.ends_with(';') {
+            shift = "";
+        }
+    }
+    let mut clean = lines.join("\n").replace("\n\n\n", "\n\n");
     clean.truncate(clean.trim_end().len());
     clean + "\n"
 }

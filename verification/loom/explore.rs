@@ -60,7 +60,7 @@ pub fn explore(bound: Option<usize>, model: impl Fn() -> u64 + Send + Sync + 'st
     let record = seen.clone();
     FAILURE.with(|f| f.borrow_mut().take());
     CATCHING.with(|c| *c.borrow_mut() = true);
-    let result = catch_unwind(AssertUnwindSafe(|| {
+    let result = catch_unwind(AssertUnwindSafe(move || {
         builder.check(move || {
             record.lock().unwrap().0 += 1;
             let outcome = model();
