@@ -40,7 +40,9 @@ fn install_hook() {
                 .map(|s| s.to_string())
                 .or_else(|| info.payload().downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "a panic without text".into());
-            FAILURE.with(|f| f.borrow_mut().get_or_insert(text.lines().next().unwrap_or("").into()));
+            FAILURE.with(|f| {
+                f.borrow_mut().get_or_insert_with(|| text.lines().next().unwrap_or("").into());
+            });
         }));
     });
 }
