@@ -224,6 +224,12 @@ pub mod thread_slot {
     pub fn get() -> usize {
         super::imp::THREAD_SLOT.with(|slot| slot.get())
     }
+    /// A number that stays the same for one thread and differs between most.
+    #[inline(always)]
+    pub fn key() -> usize {
+        // Threads' copies of the word lie at least a page apart.
+        super::imp::THREAD_SLOT.with(|slot| core::ptr::from_ref(slot).addr() >> 12)
+    }
     /// Sets the word of this thread.
     #[inline(always)]
     pub fn set(value: usize) {

@@ -8,8 +8,20 @@ use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
 const ORDER: [&str; 14] = [
-    "mod", "status", "error", "types", "callbacks", "config", "pool", "submit", "task", "future", "group", "parallel",
-    "worker", "gemm",
+    "mod",
+    "status",
+    "error",
+    "types",
+    "callbacks",
+    "config",
+    "pool",
+    "submit",
+    "task",
+    "future",
+    "group",
+    "parallel",
+    "worker",
+    "gemm",
 ];
 
 fn root() -> PathBuf {
@@ -143,7 +155,8 @@ fn check(path: &str, expected: &str) {
     if found == expected {
         return;
     }
-    let mut message = format!("{path} is not what src/capi/ and cbindgen.toml give. Run `make header` and commit it.\n");
+    let mut message =
+        format!("{path} is not what src/capi/ and cbindgen.toml give. Run `make header` and commit it.\n");
     let mut old = found.lines();
     let mut new = expected.lines();
     for number in 1.. {

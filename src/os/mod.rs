@@ -1,5 +1,9 @@
 //! What the library asks of the operating system, each thing in one place and each able to fail politely.
 
+pub mod affinity;
 pub mod alloc;
 pub mod clock;
+pub mod file;
+pub mod fork;
 pub mod futex;
+pub mod thread;

@@ -13,12 +13,14 @@
 //! | [`completion`] | a result is set once, and whoever waits for it wakes and sees it |
 //! | [`countdown`] | a count reaches zero, and whoever waits for that wakes and sees all that was counted |
 //! | [`task_state`] | a task is started or cancelled, never both, and its storage outlives every use |
+//! | [`first`] | of several failures the first is kept |
 //! | [`shutdown`] | what was accepted runs, what comes too late is refused, and then the workers leave |
 
 pub mod completion;
 pub mod countdown;
 pub mod deque;
 pub mod event_count;
+pub mod first;
 pub mod parker;
 pub mod queue;
 pub mod shutdown;

@@ -107,6 +107,12 @@ impl TaskState {
         Released { word, before: self.word.fetch_sub(REFERENCE, site::RELEASE) }
     }
 
+    /// Whether the caller's reference is the only one. If so, all other uses of the storage come before.
+    #[inline]
+    pub fn is_sole(&self) -> bool {
+        self.word.load(site::SOLE) / REFERENCE == 1
+    }
+
     /// Blocks until the caller's reference is the only one.
     pub fn wait_until_sole(&self) {
         loop {

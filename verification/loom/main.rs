@@ -1,3 +1,15 @@
 //! The protocols under loom. `cargo test --features loom -- --nocapture` prints what each model explored.
+#![allow(unreachable_pub)]
 
+mod deque;
+mod deque_machine;
+mod event_count;
 mod explore;
+mod model;
+mod parker;
+#[path = "../zoo/steal_deque.rs"]
+mod steal_deque;
+#[path = "../zoo/wrong_deque.rs"]
+mod wrong_deque;
+#[path = "../worker_loop.rs"]
+mod worker_loop;

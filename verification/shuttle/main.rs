@@ -1,1 +1,2 @@
 //! The protocols under shuttle.
+#![allow(unreachable_pub)]

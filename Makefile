@@ -1,0 +1,188 @@
+# Builds the C library, its examples and its tests. `make help` lists the targets.
+#
+# Plain `cargo build` makes the Rust library. The C library is made here: cargo gives a static library, and the C compiler links
+# the shared one from it, because rustc's own link step drops symbol versions without a word.
+
+CARGO   ?= cargo
+CC      ?= cc
+CXX     ?= c++
+PREFIX  ?= /usr/local
+LIBDIR  ?= lib
+DESTDIR ?=
+# Where things are built. Everything a target makes lies under it.
+TARGET  := $(or $(CARGO_TARGET_DIR),target)
+
+# The ABI's number is in the SONAME. The file's other two numbers are the crate's, so that a newer file sorts last.
+ABI     := 1
+VERSION := $(shell sed -n 's/^version = "\([0-9.]*\).*"/\1/p' Cargo.toml | head -n 1)
+MINOR   := $(word 2,$(subst ., ,$(VERSION)))
+PATCH   := $(word 3,$(subst ., ,$(VERSION)))
+SONAME  := libvgpu_pool.so.$(ABI)
+REAL    := $(SONAME).$(MINOR).$(PATCH)
+OUT     := $(TARGET)/lib
+RUST_A  := $(TARGET)/release/libvgpu_pool.a
+HEADER  := include/vgpu_pool.h
+
+# $(TARGET) itself is laid out like an installation: $(TARGET)/include, $(TARGET)/lib, $(TARGET)/lib/pkgconfig.
+LIBRARY := $(OUT)/$(REAL) $(OUT)/$(SONAME) $(OUT)/libvgpu_pool.so $(OUT)/libvgpu_pool.a \
+           $(OUT)/pkgconfig/vgpu_pool.pc $(TARGET)/include/vgpu_pool.h
+
+# -u pulls each exported function out of the static library; the version script hides everything else.
+# nodelete: threads may still run library code when a plugin host calls dlclose. defs: no symbol is left to chance.
+LINK = -shared -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=abi/vgpu_pool.map \
+       $(addprefix -Wl$(comma)-u$(comma),$(shell cat abi/exports.txt)) \
+       -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,defs -Wl,-z,noexecstack \
+       -Wl,--gc-sections -Wl,--as-needed -Wl,--build-id
+comma := ,
+
+WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+CFLAGS     ?= -O2 -g
+CXXFLAGS   ?= -O2 -g
+C_STD      ?= -std=c99
+CXX_STD    ?= -std=c++11
+EX         := $(TARGET)/examples-c
+EXAMPLES   := $(EX)/hello $(EX)/gemm $(EX)/npy_gemm $(EX)/exceptions
+# Found beside the program, wherever the folder is moved.
+RPATH       = -Wl,-rpath,'$$ORIGIN/../lib'
+USE_LIB     = -L$(OUT) -lvgpu_pool $(RPATH)
+
+C_TESTS      := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c))
+TESTS_DIR    := $(TARGET)/tests-c
+ASAN_DIR     := $(TARGET)/tests-asan
+SANITIZE     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZE_ENV := ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:abort_on_error=0
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all help lib examples demo test test-c asan valgrind header install uninstall setup clean FORCE
+
+all: lib examples
+
+help:
+	@echo 'make lib        the shared and the static library, in $(OUT)'
+	@echo 'make examples   the programs of examples-c/, in $(EX)'
+	@echo 'make demo       on a fresh machine: installs what is missing, builds, multiplies real matrices, says what it did'
+	@echo 'make test       every check there is'
+	@echo 'make test-c     the C tests alone'
+	@echo 'make asan       the C tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make valgrind   the C examples under valgrind'
+	@echo 'make header     writes include/vgpu_pool.h and abi/exports.txt from src/capi/'
+	@echo 'make install    PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
+	@echo 'make uninstall  takes away what install put there'
+	@echo 'make setup      installs the compilers and tools that demo and test need, with apt'
+	@echo 'make clean      removes what make built, and keeps what cargo built'
+
+# ---- the library ----
+
+lib: $(LIBRARY)
+
+# cargo knows better than make what has changed; when it leaves the file alone, nothing after it is done again.
+# Under sudo there may be no cargo: then what was built before is used.
+$(RUST_A): FORCE
+	@if command -v $(CARGO) >/dev/null; then \
+	    $(CARGO) rustc --release --locked --lib --crate-type staticlib --features capi; \
+	elif test -f $@; then \
+	    echo 'note: no cargo here, using $@ as it is'; \
+	else \
+	    echo 'there is no cargo: install Rust from https://rustup.rs' >&2; exit 1; \
+	fi
+
+$(OUT)/$(REAL): $(RUST_A) abi/vgpu_pool.map abi/exports.txt Makefile
+	@mkdir -p $(@D)
+	$(CC) -o $@ $(LINK) $(RUST_A) -lpthread -lm -ldl -lc
+
+$(OUT)/$(SONAME): $(OUT)/$(REAL)
+	@ln -sf $(REAL) $@
+
+$(OUT)/libvgpu_pool.so: $(OUT)/$(SONAME)
+	@ln -sf $(SONAME) $@
+
+$(OUT)/libvgpu_pool.a: $(RUST_A)
+	@mkdir -p $(@D)
+	@cp $< $@
+
+# The path up from the pkgconfig folder to the prefix depends on how deep LIBDIR is.
+PC = sed -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBDIR@|$(1)|' \
+     -e "s|@UP@|$$(echo '$(1)/pkgconfig' | sed 's|[^/][^/]*|..|g')|" abi/vgpu_pool.pc.in
+
+$(OUT)/pkgconfig/vgpu_pool.pc: abi/vgpu_pool.pc.in Cargo.toml Makefile
+	@mkdir -p $(@D)
+	@$(call PC,lib) > $@
+
+$(TARGET)/include/vgpu_pool.h: $(HEADER)
+	@mkdir -p $(@D)
+	@cp $< $@
+
+header:
+	VGPU_UPDATE_HEADER=1 $(CARGO) test --locked --quiet --test header
+
+install: lib
+	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig'
+	install -m 644 $(HEADER) '$(DESTDIR)$(PREFIX)/include/vgpu_pool.h'
+	install -m 755 $(OUT)/$(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(REAL)'
+	ln -sf $(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_pool.so'
+	install -m 644 $(OUT)/libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_pool.a'
+	@$(call PC,$(LIBDIR)) > $(OUT)/installed.pc
+	install -m 644 $(OUT)/installed.pc '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
+	@rm -f $(OUT)/installed.pc
+	@echo 'Installed. Where $(PREFIX)/$(LIBDIR) is one of the system loader'"'"'s folders, run ldconfig once.'
+
+uninstall:
+	rm -f '$(DESTDIR)$(PREFIX)/include/vgpu_pool.h' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
+	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
+	    '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME).'*
+
+# ---- the examples ----
+
+examples: $(EXAMPLES)
+
+COMPILE_C   = $(CC) $(C_STD) $(WARNINGS) $(CFLAGS) -I$(TARGET)/include
+COMPILE_CXX = $(CXX) $(CXX_STD) $(WARNINGS) $(CXXFLAGS) -I$(TARGET)/include
+
+$(EX)/hello: examples-c/hello.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE_C) -o $@ $< $(USE_LIB)
+
+$(EX)/gemm: examples-c/gemm.c examples-c/peak.c examples-c/peak.h $(LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE_C) -o $@ examples-c/gemm.c examples-c/peak.c $(USE_LIB) -ldl -lpthread -lm
+
+$(EX)/npy_gemm: examples-c/npy_gemm.c examples-c/npy.c examples-c/npy.h $(LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE_C) -o $@ examples-c/npy_gemm.c examples-c/npy.c $(USE_LIB)
+
+$(EX)/exceptions: examples-c/exceptions.cpp $(LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE_CXX) -o $@ $< $(USE_LIB)
+
+# ---- the tests ----
+
+test-c: $(addprefix $(TESTS_DIR)/,$(C_TESTS))
+	@scripts/run_c_tests.sh $^
+
+asan: $(addprefix $(ASAN_DIR)/,$(C_TESTS))
+	@$(SANITIZE_ENV) scripts/run_c_tests.sh $^
+
+$(TESTS_DIR)/%_test: tests/c/%_test.c $(wildcard tests/c/*.h) $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(COMPILE_C) -Werror -o $@ $< $(USE_LIB) -lpthread -lm
+
+$(ASAN_DIR)/%_test: tests/c/%_test.c $(wildcard tests/c/*.h) $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(C_STD) $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread -lm
+
+valgrind: examples
+	@scripts/valgrind.sh $(EX)
+
+test:
+	@scripts/test.sh
+
+demo:
+	@scripts/demo.sh
+
+setup:
+	@scripts/setup.sh
+
+clean:
+	rm -rf $(OUT) $(EX) $(TESTS_DIR) $(ASAN_DIR) $(TARGET)/include $(TARGET)/check $(TARGET)/data $(TARGET)/venv

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Installs what `make demo` and `make test` need and this machine has not, with apt. Does nothing when all is there.
+# Rust is not installed here: https://rustup.rs
+set -eu
+
+missing=
+need() { # need COMMAND PACKAGE
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need gcc gcc
+need g++ g++
+need make make
+need clang clang
+need clang++ clang
+need valgrind valgrind
+need pkg-config pkg-config
+need python3 python3
+python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
+# gcc may be there without the C library's headers.
+printf '#include <stdio.h>\n' | gcc -E -o /dev/null - 2>/dev/null || missing="$missing libc6-dev"
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo 'setup: there is no cargo. Install Rust from https://rustup.rs and come back.' >&2
+    exit 1
+fi
+if [ -z "$missing" ]; then
+    exit 0
+fi
+missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+echo "setup: installing $missing"
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "setup: there is no apt-get here. Please install these yourself: $missing" >&2
+    exit 1
+fi
+sudo=
+if [ "$(id -u)" -ne 0 ]; then
+    sudo=sudo
+fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086  # the list is meant to be split
+if ! { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing; } \
+    >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "setup: apt could not install $missing" >&2
+    exit 1
+fi
+echo 'setup: done'

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Everything, in the order in which a mistake shows soonest. Stops at the first failure.
+#     scripts/test.sh           all steps
+#     scripts/test.sh asan npy  only the steps whose name holds one of the words
+set -u
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+passed=0
+skipped=0
+words=$*
+began=$(date +%s)
+
+step() { # step NAME COMMAND...
+    name=$1
+    shift
+    if [ -n "$words" ]; then
+        wanted=no
+        for word in $words; do
+            case $name in *"$word"*) wanted=yes ;; esac
+        done
+        if [ "$wanted" = no ]; then
+            skipped=$((skipped + 1))
+            return
+        fi
+    fi
+    printf '\n==> %s\n' "$name"
+    start=$(date +%s)
+    if "$@"; then
+        passed=$((passed + 1))
+        printf '==> %s: passed, %d s\n' "$name" $(($(date +%s) - start))
+    else
+        printf '==> %s: FAILED after %d s\n' "$name" $(($(date +%s) - start))
+        printf '\n%d passed, 1 failed\n' "$passed"
+        exit 1
+    fi
+}
+
+documentation() {
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --features capi
+}
+npy() {
+    python=$(scripts/python.sh) && "$python" scripts/digits.py "$target/data" &&
+        "$python" scripts/npy_test.py "$target/examples-c/npy_gemm" "$target/data"
+}
+run_examples() {
+    "$target/examples-c/hello" && "$target/examples-c/exceptions" && "$target/examples-c/gemm" 300 5
+}
+
+step 'tools' scripts/setup.sh
+step 'format' cargo fmt --check
+step 'clippy' cargo clippy --locked --all-targets --features capi -- -D warnings
+step 'documentation' documentation
+step 'rust tests' cargo test --locked
+step 'rust tests with the C ABI' cargo test --locked --lib --features capi
+step 'loom' cargo test --locked --features loom -- --nocapture
+step 'shuttle' cargo test --locked --features shuttle -- --nocapture
+step 'library' make --no-print-directory lib
+step 'symbols' scripts/symbols.sh "$target/lib/libvgpu_pool.so.1"
+step 'compile matrix' scripts/compile_matrix.sh include
+step 'C tests' make --no-print-directory test-c
+step 'C tests under sanitizers (asan)' make --no-print-directory asan
+step 'examples' make --no-print-directory examples
+step 'examples run' run_examples
+step 'npy_gemm against NumPy' npy
+step 'valgrind' make --no-print-directory valgrind
+step 'install' scripts/install_test.sh
+
+if [ "$skipped" -gt 0 ]; then
+    printf '\n%d passed, 0 failed, %d not asked for, %d s\n' "$passed" "$skipped" $(($(date +%s) - began))
+else
+    printf '\n%d passed, 0 failed, %d s\n' "$passed" $(($(date +%s) - began))
+fi

@@ -1,0 +1,235 @@
+//! How a product is cut: k into blocks, C into panels, panels into tiles.
+//!
+//! Panels and blocks decide what a micro-kernel call covers; tiles decide what a task covers. Only the blocks of k bear on the bits
+//! of a result, and they depend on k and the element type alone.
+
+use core::ops::Range;
+
+/// The data caches which one worker may count on, in bytes; 0 where unknown. A cache shared by several cores counts by its share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSizes {
+    /// The first-level data cache.
+    pub l1d: usize,
+    /// The second-level cache.
+    pub l2: usize,
+    /// The last-level cache.
+    pub l3: usize,
+}
+
+impl Default for CacheSizes {
+    /// What every x86 server of the last decade has at least.
+    fn default() -> CacheSizes {
+        CacheSizes { l1d: 32 << 10, l2: 1 << 20, l3: 2 << 20 }
+    }
+}
+
+impl CacheSizes {
+    /// How many bytes of packed B a tile may keep in the second-level cache: a little over half of it, the rest being for
+    /// A, C and what is being fetched.
+    fn b_block(&self) -> usize {
+        let l2 = if self.l2 == 0 { CacheSizes::default().l2 } else { self.l2 };
+        l2.clamp(128 << 10, 16 << 20) / 20 * 11
+    }
+}
+
+/// `total` things cut into pieces of at most `step`. When less than half a piece would be left over, the last two share
+/// evenly: 9 rows are 5 and 4, not 8 and 1, since a kernel of one row waits for its own sums.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cuts {
+    total: usize,
+    step: usize,
+    count: usize,
+    last: usize,
+}
+
+impl Cuts {
+    pub(super) fn new(total: usize, step: usize) -> Cuts {
+        let count = total.div_ceil(step);
+        let rest = total - count.saturating_sub(1) * step;
+        let last = if count >= 2 && 2 * rest < step { total - (step + rest) / 2 } else { total - rest };
+        Cuts { total, step, count, last }
+    }
+
+    /// How many pieces there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Where piece `i` starts; for `i` = the number of pieces, where all end.
+    pub(super) fn start(&self, i: usize) -> usize {
+        if i >= self.count {
+            self.total
+        } else if i + 1 == self.count {
+            self.last
+        } else {
+            i * self.step
+        }
+    }
+
+    /// What piece `i` covers.
+    pub(super) fn piece(&self, i: usize) -> Range<usize> {
+        self.start(i)..self.start(i + 1)
+    }
+}
+
+/// The `i`-th of `parts` nearly equal runs of `range`.
+pub(super) fn part(range: Range<usize>, parts: usize, i: usize) -> Range<usize> {
+    let (each, more) = (range.len() / parts, range.len() % parts);
+    let start = range.start + i * each + i.min(more);
+    start..start + each + usize::from(i < more)
+}
+
+/// The length of a block of k: as few blocks as `longest` allows, equal but for rounding up to a multiple of 4.
+pub(super) fn k_block(k: usize, longest: usize) -> usize {
+    if k <= longest { k.max(1) } else { k.div_ceil(k.div_ceil(longest)).next_multiple_of(4).min(longest) }
+}
+
+/// Multiply-adds below which a product is not worth sharing out: about 10 microseconds of one core.
+const SERIAL_BELOW: usize = 1 << 20;
+/// Multiply-adds below which a task is not worth stealing.
+const LEAST_TASK: usize = 1 << 20;
+/// Tasks per worker, so that a worker which is disturbed leaves its share to the others.
+const TASKS_PER_WORKER: usize = 4;
+/// Most bytes of packed B at a time. Larger products are done in stripes, with a barrier between them.
+pub(super) const PACKED_BYTES: usize = 64 << 20;
+
+/// What is to be cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    /// Bytes of an element.
+    pub(super) size: usize,
+    /// Columns of a panel.
+    pub(super) panel: usize,
+    /// Row panels and column panels of C.
+    pub(super) row_panels: usize,
+    pub(super) column_panels: usize,
+    /// The length of a block of k, and how many there are.
+    pub(super) depth: usize,
+    pub(super) blocks: usize,
+}
+
+/// How tasks are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// How many runs of row panels.
+    pub(super) row_runs: usize,
+    /// How many runs of column panels, in all of C.
+    pub(super) column_runs: usize,
+    /// How many runs of column panels share one packed stripe of B.
+    pub(super) runs_per_stripe: usize,
+    /// How many blocks of k one packed stripe of B covers.
+    pub(super) blocks_per_stripe: usize,
+}
+
+impl Plan {
+    /// The plan for `workers` workers with these caches, which packs about `budget` bytes of B at a time.
+    pub(super) fn new(extent: &Extent, workers: usize, caches: &CacheSizes, budget: usize) -> Plan {
+        let work = extent.m.saturating_mul(extent.n).saturating_mul(extent.k);
+        let fits = (caches.b_block() / extent.size / extent.depth / extent.panel).max(1);
+        let fewest = extent.column_panels.div_ceil(fits);
+        let tasks = if workers <= 1 || work < SERIAL_BELOW {
+            1
+        } else {
+            workers.saturating_mul(TASKS_PER_WORKER).min(work / LEAST_TASK).max(1)
+        };
+        // Each run of columns copies A once more, each run of rows fetches B from the last-level cache once more. The copy
+        // counts double: it is written as well.
+        let (mut best, mut least) = ((1, fewest), usize::MAX);
+        for columns in fewest..=extent.column_panels.min(fewest.max(tasks)) {
+            let rows = tasks.div_ceil(columns).min(extent.row_panels);
+            let cost = extent.m.saturating_mul(2 * columns).saturating_add(extent.n.saturating_mul(rows));
+            let short = rows * columns < tasks.min(extent.row_panels.saturating_mul(extent.column_panels));
+            if !short && cost < least {
+                (best, least) = ((rows, columns), cost);
+            }
+        }
+        let (row_runs, column_runs) = best;
+        let run_columns = extent.column_panels.div_ceil(column_runs) * extent.panel;
+        let line = run_columns.saturating_mul(extent.size).max(1);
+        if row_runs == 1 {
+            // Every task owns its columns: it packs one block of k at a time, for itself alone.
+            let room = (budget / line / extent.depth).max(workers.saturating_mul(2 * TASKS_PER_WORKER));
+            return Plan { row_runs, column_runs, runs_per_stripe: room.min(column_runs), blocks_per_stripe: 1 };
+        }
+        let blocks = (budget / line / extent.depth).clamp(1, extent.blocks);
+        let runs = (budget / line / extent.depth / blocks).clamp(1, column_runs);
+        Plan { row_runs, column_runs, runs_per_stripe: runs, blocks_per_stripe: blocks }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_everything_once_and_none_is_too_large() {
+        for step in [1, 2, 3, 4, 6, 8] {
+            for total in 0..60 {
+                let cuts = Cuts::new(total, step);
+                let mut next = 0;
+                for i in 0..cuts.count() {
+                    let piece = cuts.piece(i);
+                    assert_eq!(piece.start, next);
+                    assert!((1..=step).contains(&piece.len()), "{total} by {step}: {piece:?}");
+                    assert!(total < step || 2 * piece.len() >= step, "{total} by {step}: {piece:?}");
+                    next = piece.end;
+                }
+                assert_eq!(next, total);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_cover_a_range_and_differ_by_one_at_most() {
+        for length in 0..40 {
+            for parts in 1..10 {
+                let mut next = 7;
+                for i in 0..parts {
+                    let run = part(7..7 + length, parts, i);
+                    assert_eq!(run.start, next);
+                    assert!(run.len() == length / parts || run.len() == length / parts + 1);
+                    next = run.end;
+                }
+                assert_eq!(next, 7 + length);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_of_k_are_equal_and_not_too_long() {
+        for k in 1..3000 {
+            let block = k_block(k, 384);
+            assert!(block <= 384 && k.div_ceil(block) == k.div_ceil(384), "{k}: {block}");
+        }
+    }
+
+    #[test]
+    fn a_plan_never_packs_more_than_it_may_and_gives_every_worker_work() {
+        for (m, n, k) in [(1000, 1000, 1000), (32, 8192, 4096), (8192, 32, 4096), (5000, 20_000, 60_000), (1, 1, 1)] {
+            for workers in [1, 2, 16, 64] {
+                let depth = k_block(k, 512);
+                let extent = Extent {
+                    m,
+                    n,
+                    k,
+                    size: 4,
+                    panel: 48,
+                    row_panels: m.div_ceil(8),
+                    column_panels: n.div_ceil(48),
+                    depth,
+                    blocks: k.div_ceil(depth),
+                };
+                let plan = Plan::new(&extent, workers, &CacheSizes::default(), PACKED_BYTES);
+                let columns = extent.column_panels.div_ceil(plan.column_runs) * extent.panel;
+                let bytes = plan.runs_per_stripe * columns * plan.blocks_per_stripe * depth * 4;
+                assert!(bytes <= PACKED_BYTES.max(workers * 16 << 20), "{m} {n} {k} {workers}: {plan:?}");
+                if m * n * k > 1 << 26 && workers <= 16 {
+                    assert!(plan.row_runs * plan.column_runs >= workers.min(extent.row_panels * extent.column_panels));
+                }
+            }
+        }
+    }
+}

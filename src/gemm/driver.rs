@@ -1,0 +1,328 @@
+//! Runs a checked product: cuts it, packs, calls the micro-kernels.
+//!
+//! A task is a run of row panels by a run of column panels of C, over all of k: no two tasks touch the same element of C, and none waits for
+//! another. Two forms:
+//! - **Owned columns.** There are columns enough (or one worker): a task takes all rows of its columns, so that the packed B is
+//!   its own and there is no barrier at all.
+//! - **Shared columns.** Else the packed B is shared: a first round packs it, a second uses it, and the runner's return between them is
+//!   the only synchronisation. The packing round is also a computing round: packing a panel is part of multiplying it by the first row panel.
+
+use super::blocking::{Cuts, Extent, PACKED_BYTES, Plan, k_block, part};
+use super::element::Element;
+use super::kernel::{Kernels, Mode, Step};
+use super::pack::{APanel, pack_columns};
+use super::problem::{Product, View};
+use super::runner::TileRunner;
+use crate::error::{Result, error};
+use crate::os::alloc::RawBuffer;
+use core::ops::Range;
+
+/// Row panels up to which a B with contiguous rows is used where it lies: it would be packed as often as it is read.
+const UNPACKED_ROW_PANELS: usize = 2;
+/// Multiply-adds up to which a B with contiguous rows is used where it lies: it stays in the caches anyway.
+const UNPACKED_WORK: usize = 1 << 20;
+/// Column panels from which on a panel of A is copied.
+const COPY_A_FROM: usize = 4;
+/// Elements of C below which scaling is not shared out.
+const SCALE_SERIAL_BELOW: usize = 1 << 18;
+/// Elements from one fetch of packed B to its use: about 1 KiB of f32.
+const AHEAD: usize = 256;
+
+/// A product with its cuts.
+struct Job<'a, T: 'static> {
+    product: &'a Product<T>,
+    kernels: &'static Kernels<T>,
+    rows: Cuts,
+    /// In vectors.
+    columns: Cuts,
+    depth: usize,
+    blocks: usize,
+}
+
+/// Where a task finds or leaves packed panels of B.
+#[derive(Clone, Copy)]
+struct Store<T> {
+    /// Null when B is used where it lies.
+    first: *mut T,
+    /// The column at which the store begins.
+    origin: usize,
+    /// The block of k at which it begins.
+    block: usize,
+    /// Elements from one block of k to the next; 0 when each replaces the last.
+    stride: usize,
+}
+
+// SAFETY: a store is an address; the rounds of `run` decide who writes where.
+unsafe impl<T: Send> Send for Store<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Store<T> {}
+
+impl<T> Store<T> {
+    /// A store some elements further on, for the columns from `origin`.
+    fn slot(&self, elements: usize, origin: usize) -> Store<T> {
+        Store { first: self.first.wrapping_add(elements), origin, block: self.block, stride: self.stride }
+    }
+}
+
+/// Computes the product.
+///
+/// # Safety
+/// The matrices of `product` are as [`gemm`](super::gemm) demands, and the CPU has the level of `kernels`.
+pub(super) unsafe fn run<T: Element>(
+    product: &Product<T>,
+    kernels: &'static Kernels<T>,
+    tiles: &impl TileRunner,
+) -> Result<()> {
+    // SAFETY: passed on to the caller.
+    unsafe { run_within(PACKED_BYTES, product, kernels, tiles) }
+}
+
+/// As [`run`], packing about `budget` bytes of B at a time.
+///
+/// # Safety
+/// As [`run`].
+pub(super) unsafe fn run_within<T: Element>(
+    budget: usize,
+    product: &Product<T>,
+    kernels: &'static Kernels<T>,
+    tiles: &impl TileRunner,
+) -> Result<()> {
+    if product.m == 0 || product.n == 0 {
+        return Ok(());
+    }
+    if product.k == 0 || product.alpha == T::ZERO {
+        // SAFETY: passed on to the caller.
+        return unsafe { scale(product, tiles) };
+    }
+    let product = &upright(product);
+    let depth = k_block(product.k, T::K_BLOCK);
+    let job = Job {
+        product,
+        kernels,
+        rows: Cuts::new(product.m, kernels.rows),
+        columns: Cuts::new(product.n.div_ceil(kernels.lanes), kernels.vectors),
+        depth,
+        blocks: product.k.div_ceil(depth),
+    };
+    // SAFETY: passed on to the caller.
+    unsafe { job.run(budget, tiles) }
+}
+
+/// A product with one column, whose A is contiguous in columns, is that with one row of the transposes: then the kernels read
+/// A in whole vectors.
+fn upright<T: Element>(product: &Product<T>) -> Product<T> {
+    if product.n == 1 && product.m > 1 && product.a.column != 1 && product.c_row == 1 {
+        let (a, b) = (product.b.transposed(), product.a.transposed());
+        Product { m: 1, n: product.m, a, b, c_row: product.m, ..*product }
+    } else {
+        *product
+    }
+}
+
+/// `C = beta * C`, or zero where beta is zero.
+///
+/// # Safety
+/// C is as [`gemm`](super::gemm) demands.
+unsafe fn scale<T: Element>(product: &Product<T>, tiles: &impl TileRunner) -> Result<()> {
+    if product.beta == T::ONE {
+        return Ok(());
+    }
+    let elements = product.m.saturating_mul(product.n);
+    let parts = if elements < SCALE_SERIAL_BELOW { 1 } else { tiles.workers().max(1).min(product.m) };
+    let body = |i: usize| {
+        for row in part(0..product.m, parts, i) {
+            let line = product.c.wrapping_add(row * product.c_row);
+            for j in 0..product.n {
+                // SAFETY: an element of C in this part's rows; where beta is zero it is not read.
+                unsafe {
+                    let at = line.add(j);
+                    let value = if product.beta == T::ZERO { T::ZERO } else { product.beta * at.read_unaligned() };
+                    at.write_unaligned(value);
+                }
+            }
+        }
+        Ok(())
+    };
+    if parts == 1 { body(0) } else { tiles.for_each(parts, &body) }
+}
+
+/// A buffer for `count` elements, on a cache line's boundary.
+fn buffer<T: Element>(tiles: &impl TileRunner, count: Option<usize>) -> Result<RawBuffer> {
+    let bytes = count
+        .and_then(|count| count.checked_mul(size_of::<T>()))
+        .ok_or_else(|| error!(Overflow, "the packing buffers of a product do not fit the address space"))?;
+    RawBuffer::new(tiles.allocator(), bytes, 64)
+}
+
+impl<T: Element> Job<'_, T> {
+    /// # Safety
+    /// As [`run`].
+    unsafe fn run(&self, budget: usize, tiles: &impl TileRunner) -> Result<()> {
+        let (product, kernels) = (self.product, self.kernels);
+        let (row_panels, column_panels) = (self.rows.count(), self.columns.count());
+        let work = product.m.saturating_mul(product.n).saturating_mul(product.k);
+        let in_place = product.b.column == 1 && (row_panels <= UNPACKED_ROW_PANELS || work <= UNPACKED_WORK);
+        let extent = Extent {
+            m: product.m,
+            n: product.n,
+            k: product.k,
+            size: size_of::<T>(),
+            panel: kernels.columns(),
+            row_panels,
+            column_panels,
+            depth: self.depth,
+            blocks: self.blocks,
+        };
+        let plan = Plan::new(&extent, tiles.workers(), &tiles.cache_sizes(), budget);
+        if in_place {
+            let store = Store { first: core::ptr::null_mut(), origin: 0, block: 0, stride: 0 };
+            // SAFETY: tiles are disjoint in C; the rest is passed on to the caller.
+            let body = |i| unsafe {
+                let rows = part(0..row_panels, plan.row_runs, i % plan.row_runs);
+                let columns = part(0..column_panels, plan.column_runs, i / plan.row_runs);
+                self.sweep(0..self.blocks, rows, columns, store, false);
+                Ok(())
+            };
+            return self.each(tiles, plan.row_runs * plan.column_runs, &body);
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { if plan.row_runs == 1 { self.run_owned(&plan, tiles) } else { self.run_shared(&plan, tiles) } }
+    }
+
+    fn each(&self, tiles: &impl TileRunner, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+        if count == 1 { body(0) } else { tiles.for_each(count, body) }
+    }
+
+    /// # Safety
+    /// As [`run`].
+    unsafe fn run_owned(&self, plan: &Plan, tiles: &impl TileRunner) -> Result<()> {
+        let panels = self.columns.count();
+        let width = panels.div_ceil(plan.column_runs) * self.kernels.columns();
+        let room = width.checked_mul(self.depth);
+        // One worker runs one task at a time, so one slot will do.
+        let slots = if tiles.workers() <= 1 { 1 } else { plan.runs_per_stripe };
+        let packed = buffer::<T>(tiles, room.and_then(|room| room.checked_mul(slots)))?;
+        let room = room.unwrap_or(0);
+        let base = Store { first: packed.as_ptr().cast::<T>(), origin: 0, block: 0, stride: 0 };
+        for first in (0..plan.column_runs).step_by(slots) {
+            let count = slots.min(plan.column_runs - first);
+            // SAFETY: each task of the round has a slot and columns of C of its own; the rest is passed on to the caller.
+            let body = |i: usize| unsafe {
+                let columns = part(0..panels, plan.column_runs, first + i);
+                let origin = self.columns.start(columns.start) * self.kernels.lanes;
+                self.sweep(0..self.blocks, 0..self.rows.count(), columns, base.slot(i * room, origin), true);
+                Ok(())
+            };
+            self.each(tiles, count, &body)?;
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// As [`run`].
+    unsafe fn run_shared(&self, plan: &Plan, tiles: &impl TileRunner) -> Result<()> {
+        let panels = self.columns.count();
+        let width = panels.div_ceil(plan.column_runs) * plan.runs_per_stripe * self.kernels.columns();
+        let stride = width.checked_mul(self.depth);
+        let packed = buffer::<T>(tiles, stride.and_then(|stride| stride.checked_mul(plan.blocks_per_stripe)))?;
+        let stride = stride.unwrap_or(0);
+        for first in (0..plan.column_runs).step_by(plan.runs_per_stripe) {
+            let runs = plan.runs_per_stripe.min(plan.column_runs - first);
+            let start = part(0..panels, plan.column_runs, first).start;
+            let end = part(0..panels, plan.column_runs, first + runs - 1).end;
+            let origin = self.columns.start(start) * self.kernels.lanes;
+            for block in (0..self.blocks).step_by(plan.blocks_per_stripe) {
+                let blocks = block..(block + plan.blocks_per_stripe).min(self.blocks);
+                let store = Store { first: packed.as_ptr().cast::<T>(), origin, block, stride };
+                let packers = (end - start).min(4 * tiles.workers().max(1));
+                // SAFETY: each task packs and computes columns of its own; the rest is passed on to the caller.
+                let pack = |i: usize| unsafe {
+                    self.sweep(blocks.clone(), 0..1, part(start..end, packers, i), store, true);
+                    Ok(())
+                };
+                self.each(tiles, packers, &pack)?;
+                // SAFETY: the packed panels are complete and only read now; tiles are disjoint in C; the rest is passed
+                // on to the caller.
+                let multiply = |i: usize| unsafe {
+                    let rows = part(1..self.rows.count(), plan.row_runs, i % plan.row_runs);
+                    let columns = part(0..panels, plan.column_runs, first + i / plan.row_runs);
+                    self.sweep(blocks.clone(), rows, columns, store, false);
+                    Ok(())
+                };
+                self.each(tiles, plan.row_runs * runs, &multiply)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Multiplies a run of row panels by a run of column panels over some blocks of k. Where `packs`, the first row panel
+    /// also packs B into `store`.
+    ///
+    /// # Safety
+    /// As [`run`]; nobody else touches this part of C, nor, where `packs`, this part of the store; the store has room
+    /// for these panels and, unless `packs`, holds them.
+    unsafe fn sweep(
+        &self,
+        blocks: Range<usize>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        store: Store<T>,
+        packs: bool,
+    ) {
+        let (product, kernels) = (self.product, self.kernels);
+        let mut a_panel = APanel::new();
+        for block in blocks {
+            let start = block * self.depth;
+            let k = self.depth.min(product.k - start);
+            let beta = if block == 0 { product.beta } else { T::ONE };
+            let packed = store.first.wrapping_add((block - store.block) * store.stride);
+            for row_panel in rows.clone() {
+                let lines = self.rows.piece(row_panel);
+                let source = View { first: product.a.at(lines.start, start), ..product.a };
+                // SAFETY: these rows and this block lie within A.
+                let a =
+                    if columns.len() >= COPY_A_FROM { unsafe { a_panel.copy(source, lines.len(), k) } } else { source };
+                let packing = packs && row_panel == rows.start;
+                for column_panel in columns.clone() {
+                    let vectors = self.columns.piece(column_panel);
+                    let column = vectors.start * kernels.lanes;
+                    let last = (product.n - (vectors.end - 1) * kernels.lanes).min(kernels.lanes);
+                    let panel = packed.wrapping_add((column - store.origin) * k);
+                    let b = product.b.at(start, column);
+                    let width = vectors.len() * kernels.lanes;
+                    let mut step = Step {
+                        k,
+                        a: a.first,
+                        a_row: a.row,
+                        a_step: a.column,
+                        b: panel,
+                        b_step: width,
+                        b_ahead: AHEAD,
+                        pack: panel,
+                        c: product.c.wrapping_add(lines.start * product.c_row + column),
+                        c_row: product.c_row,
+                        last,
+                        alpha: product.alpha,
+                        beta,
+                    };
+                    let mut mode = Mode::Whole;
+                    if store.first.is_null() || (packing && product.b.column == 1) {
+                        (step.b, step.b_step, step.b_ahead) = (b, product.b.row, product.b.row.wrapping_mul(8));
+                        mode = match (packing, last < kernels.lanes) {
+                            (true, _) => Mode::Pack,
+                            (false, true) => Mode::Masked,
+                            (false, false) => Mode::Whole,
+                        };
+                    } else if packing {
+                        let columns = width - kernels.lanes + last;
+                        let source = View { first: b, ..product.b };
+                        // SAFETY: this block and these columns lie within B, and the panel's room within the store.
+                        unsafe { pack_columns(kernels, source, k, columns, panel, vectors.len()) };
+                    }
+                    // SAFETY: the step describes parts of A, B or the store, and C, which the caller vouches for.
+                    unsafe { kernels.get(mode, lines.len(), vectors.len())(&step) };
+                }
+            }
+        }
+    }
+}

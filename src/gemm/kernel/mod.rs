@@ -1,0 +1,174 @@
+//! The micro-kernels: one description, one body, three instruction sets.
+//!
+//! A micro-kernel multiplies a panel of A (up to [`Kernels::rows`] rows) by a panel of B (up to [`Kernels::vectors`]
+//! vectors of columns) over one block of k and adds the product to C. The whole product stays in registers, as in Goto
+//! and van de Geijn, *Anatomy of high-performance matrix multiplication* (2008), and in BLIS. The body is written once,
+//! in [`body`], over the operations of [`vector::Vector`]; each instruction set instantiates it for every number of rows
+//! and vectors, so that the edges of C run exact kernels and compute no padding.
+//!
+//! Every kernel forms an element as `acc = fma(a[p], b[p], acc)` for p upwards from an `acc` of zero, then
+//! `c = fma(alpha, acc, beta * c)`, or `alpha * acc` where beta is zero. AVX-512 and AVX2 therefore give the same bits; the portable
+//! kernels round the product and the sum separately and give their own.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod body;
+mod portable;
+mod vector;
+
+use super::element::Element;
+
+/// An instruction set the micro-kernels are written for, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// AVX-512F: 32 registers of 64 bytes.
+    Avx512,
+    /// AVX2 with FMA: 16 registers of 32 bytes.
+    Avx2,
+    /// Plain Rust, left to the compiler to vectorise; no fused multiply-add.
+    Portable,
+}
+
+impl Level {
+    /// Every level, best first.
+    pub const ALL: [Level; 3] = [Level::Avx512, Level::Avx2, Level::Portable];
+
+    /// Whether this CPU runs this level. Feature bits decide, never the CPU's name; the standard library caches them.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => std::arch::is_x86_feature_detected!("avx512f") && Level::Avx2.is_available(),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma"),
+            Level::Portable => true,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The best level this CPU runs.
+    pub fn detect() -> Level {
+        Level::ALL.into_iter().find(|level| level.is_available()).unwrap_or(Level::Portable)
+    }
+}
+
+/// The operands of one call of a micro-kernel.
+pub struct Step<T> {
+    /// The depth: how many products each element sums.
+    pub(super) k: usize,
+    /// The first element of the panel of A, which need not be aligned.
+    pub(super) a: *const T,
+    /// From one row of A to the next, in elements.
+    pub(super) a_row: usize,
+    /// From one column of A to the next, in elements.
+    pub(super) a_step: usize,
+    /// The first row of the panel of B.
+    pub(super) b: *const T,
+    /// From one row of B to the next, in elements.
+    pub(super) b_step: usize,
+    /// How far ahead in B to prefetch, in elements.
+    pub(super) b_ahead: usize,
+    /// Where [`Mode::Pack`] writes the packed panel.
+    pub(super) pack: *mut T,
+    /// The first element of the tile of C.
+    pub(super) c: *mut T,
+    /// From one row of C to the next, in elements.
+    pub(super) c_row: usize,
+    /// How many columns of the last vector exist: 1 to the vector's lanes.
+    pub(super) last: usize,
+    /// The factor of the product.
+    pub(super) alpha: T,
+    /// The factor of what C held; zero means that C is not read.
+    pub(super) beta: T,
+}
+
+/// How a micro-kernel reads its panel of B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Every vector of the panel is readable as a whole.
+    Whole = 0,
+    /// Of the last vector only [`Step::last`] elements may be read.
+    Masked = 1,
+    /// As `Masked`, and the panel is also written, padded with zeros to whole vectors, to [`Step::pack`].
+    Pack = 2,
+}
+
+/// A micro-kernel.
+///
+/// # Safety
+/// The CPU has the kernel's instruction set; the operands of the step are readable, and its tile of C writable, as the
+/// fields of [`Step`] say, and nothing else touches the tile or the packed panel meanwhile.
+pub(super) type Kernel<T> = unsafe fn(&Step<T>);
+
+/// Copies a block of B whose columns are contiguous into packed form: element `(p, j)` from `source[j * stride + p]` to
+/// `packed[p * width + j]`, zeros where `columns <= j < width`.
+///
+/// # Safety
+/// The CPU has the instruction set; `source` is readable for `columns` columns of `depth`, `packed` is writable for
+/// `depth * width` elements, `columns <= width`, and `width` is a multiple of the level's lanes.
+pub(super) type Transpose<T> =
+    unsafe fn(source: *const T, stride: usize, depth: usize, columns: usize, packed: *mut T, width: usize);
+
+/// The micro-kernels of one level for one element type.
+pub struct Kernels<T: 'static> {
+    /// The most rows of a tile.
+    pub(super) rows: usize,
+    /// The most vectors of a tile.
+    pub(super) vectors: usize,
+    /// Elements of a vector.
+    pub(super) lanes: usize,
+    /// Packs columns of a transposed B.
+    pub(super) transpose: Transpose<T>,
+    /// `[mode][(rows - 1) * vectors + (vectors - 1)]`.
+    table: [&'static [Kernel<T>]; 3],
+}
+
+impl<T: Element> Kernels<T> {
+    /// The kernel for a tile of `rows` rows and `vectors` vectors.
+    #[inline]
+    pub(super) fn get(&self, mode: Mode, rows: usize, vectors: usize) -> Kernel<T> {
+        debug_assert!((1..=self.rows).contains(&rows) && (1..=self.vectors).contains(&vectors));
+        self.table[mode as usize][(rows - 1) * self.vectors + vectors - 1]
+    }
+
+    /// Columns of the widest tile.
+    pub(super) fn columns(&self) -> usize {
+        self.vectors * self.lanes
+    }
+}
+
+/// The f32 kernels of a level; a level the CPU lacks is the portable one's.
+pub(super) fn kernels_f32(level: Level) -> &'static Kernels<f32> {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 if level.is_available() => &avx512::F32,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 if level.is_available() => &avx2::F32,
+        _ => &portable::F32,
+    }
+}
+
+/// The f64 kernels of a level; a level the CPU lacks is the portable one's.
+pub(super) fn kernels_f64(level: Level) -> &'static Kernels<f64> {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 if level.is_available() => &avx512::F64,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 if level.is_available() => &avx2::F64,
+        _ => &portable::F64,
+    }
+}
+
+/// One row of a kernel table: the body for `$rows` rows and each number of vectors.
+macro_rules! table {
+    ($entry:ident, $vector:ty, $mode:literal, [$($rows:literal)+], $vectors:tt) => {
+        &table!(@flat $entry, $vector, $mode, [] [$($rows)+], $vectors)
+    };
+    (@flat $entry:ident, $vector:ty, $mode:literal, [$($done:expr,)*] [$row:literal $($rows:literal)*], [$($v:literal)+]) => {
+        table!(@flat $entry, $vector, $mode, [$($done,)* $($entry::<$vector, $row, $v, $mode>,)+] [$($rows)*], [$($v)+])
+    };
+    (@flat $entry:ident, $vector:ty, $mode:literal, [$($done:expr,)*] [], $vectors:tt) => { [$($done),*] };
+}
+use table;

@@ -1,0 +1,86 @@
+//! Matrix products: `C = alpha * op(A) * op(B) + beta * C` for f32 and f64, with the meaning of BLAS `sgemm` and `dgemm`.
+//!
+//! # How a product runs
+//! 1. [`problem`]: the arguments are checked, and a column-major product becomes a row-major one by swapping A and B.
+//! 2. [`blocking`]: k is cut into blocks, C into panels as wide and high as the micro-kernel, and panels into tiles that
+//!    are a task each. Tile sizes follow the caches and the number of workers; the blocks of k follow k alone.
+//! 3. [`driver`]: the tasks run on a [`TileRunner`], which is the caller's own thread ([`Serial`]) or a pool. Each packs what it
+//!    reuses ([`pack`]) and calls a micro-kernel ([`kernel`]) chosen at run time from the CPU's feature bits.
+//!
+//! The scheme is that of Goto and van de Geijn, *Anatomy of high-performance matrix multiplication* (ACM TOMS 34(3), 2008),
+//! with BLIS's register blocking (Van Zee and van de Geijn, ACM TOMS 41(3), 2015).
+//!
+//! # What the bits of a result depend on
+//! An element of C depends on alpha, beta, its own old value, its row of op(A), its column of op(B), and on
+//! whether the CPU has fused multiply-adds. It does not depend on anything else: not on the number of workers or the order in
+//! which tiles run, not on m, n, the leading dimensions, the layout or the addresses. So a row of a large product equals,
+//! bit for bit, the same row multiplied alone; and AVX2 and AVX-512 machines agree. (The payload and sign of a NaN are
+//! not part of this.)
+//!
+//! # Error bound
+//! With `u` half the machine epsilon, `|C - exact| <= (k + 4) u (|alpha| sum |a||b| + |beta c|)` to first order in `u`, barring
+//! overflow and underflow.
+
+pub mod blocking;
+mod driver;
+mod element;
+pub mod kernel;
+mod pack;
+mod pool_runner;
+pub mod problem;
+pub mod runner;
+#[cfg(test)]
+mod tests;
+
+pub use blocking::CacheSizes;
+pub use element::Element;
+pub use kernel::Level;
+pub use problem::{Gemm, Layout, Transpose};
+pub use runner::{Serial, TileRunner};
+
+use crate::error::Result;
+
+/// Computes `C = alpha * op(A) * op(B) + beta * C` on the workers of `tiles`.
+///
+/// Blocks until C is complete. Any number of threads may call this at once on different C. Where `beta` is zero C
+/// is not read, so it may hold NaN or be uninitialised; where `alpha` or `k` is zero A and B are not read, and may be null.
+///
+/// # Errors
+/// `InvalidArgument` for a negative size, a leading dimension that is too small or a null matrix; `Overflow` for a matrix
+/// that does not fit the address space; `OutOfMemory` when the packing buffers cannot be had. In each of these cases C is
+/// untouched. An error of `tiles` itself is passed on, and C is then partly written.
+///
+/// # Safety
+/// A and B are readable, and C readable and writable, over the extents that [`Gemm`] describes; C overlaps neither A nor B
+/// and nothing else writes to the three, or reads C, until the call returns. `tiles` keeps the promise of [`TileRunner`].
+///
+/// # Example
+/// ```
+/// use vgpu_pool::gemm::{Gemm, Layout, Serial, Transpose, gemm};
+/// let (a, b, mut c) = ([1.0f32, 2.0, 3.0, 4.0], [5.0f32, 6.0, 7.0, 8.0], [0.0f32; 4]);
+/// let product = Gemm {
+///     layout: Layout::RowMajor, trans_a: Transpose::No, trans_b: Transpose::No,
+///     m: 2, n: 2, k: 2, alpha: 1.0, a: a.as_ptr(), lda: 2, b: b.as_ptr(), ldb: 2, beta: 0.0, c: c.as_mut_ptr(), ldc: 2,
+/// };
+/// // SAFETY: the arrays hold 2 x 2 elements each, and nothing else uses them.
+/// unsafe { gemm(&product, &Serial::default())? };
+/// assert_eq!(c, [19.0, 22.0, 43.0, 50.0]);
+/// # Ok::<(), vgpu_pool::error::Error>(())
+/// ```
+pub unsafe fn gemm<T: Element>(product: &Gemm<T>, tiles: &impl TileRunner) -> Result<()> {
+    // SAFETY: passed on to the caller.
+    unsafe { gemm_at(Level::detect(), product, tiles) }
+}
+
+/// As [`gemm`], with the micro-kernels of a given level; of the portable one where the CPU lacks it.
+///
+/// # Errors
+/// As [`gemm`].
+///
+/// # Safety
+/// As [`gemm`].
+pub unsafe fn gemm_at<T: Element>(level: Level, product: &Gemm<T>, tiles: &impl TileRunner) -> Result<()> {
+    let product = product.check()?;
+    // SAFETY: passed on to the caller.
+    unsafe { driver::run(&product, T::kernels(level), tiles) }
+}

@@ -1,0 +1,38 @@
+//! The tiles of a product as pieces of a loop on a pool.
+
+use super::blocking::CacheSizes;
+use super::runner::TileRunner;
+use crate::error::Result;
+use crate::os::alloc::Allocator;
+use crate::parallel::for_range;
+use crate::pool::Pool;
+use crate::topology::{Cache, Caches};
+
+impl From<Caches> for CacheSizes {
+    /// Each cache by one core's share.
+    fn from(caches: Caches) -> CacheSizes {
+        let share = |cache: Option<Cache>| {
+            cache
+                .map_or(0, |cache| usize::try_from(cache.bytes / u64::from(cache.sharers.max(1))).unwrap_or(usize::MAX))
+        };
+        CacheSizes { l1d: share(caches.l1d), l2: share(caches.l2), l3: share(caches.l3) }
+    }
+}
+
+impl TileRunner for Pool {
+    fn workers(&self) -> usize {
+        Pool::workers(self)
+    }
+
+    fn allocator(&self) -> Allocator {
+        Pool::allocator(self)
+    }
+
+    fn cache_sizes(&self) -> CacheSizes {
+        Pool::caches(self).into()
+    }
+
+    fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+        for_range(Some(self), 0..count, 1, |_, mut piece| piece.try_for_each(body))
+    }
+}

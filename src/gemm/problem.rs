@@ -1,0 +1,214 @@
+//! The arguments of a product, and every check made on them.
+
+use super::element::Element;
+use crate::error::{Result, error};
+use core::mem;
+
+/// How a matrix lies in memory. The numbers are those of CBLAS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Layout {
+    /// Rows are contiguous, as in C.
+    RowMajor = 101,
+    /// Columns are contiguous, as in Fortran.
+    ColMajor = 102,
+}
+
+impl Layout {
+    /// The layout with this CBLAS number.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for any other number.
+    pub fn from_code(code: i32) -> Result<Layout> {
+        match code {
+            101 => Ok(Layout::RowMajor),
+            102 => Ok(Layout::ColMajor),
+            _ => Err(error!(
+                InvalidArgument,
+                "a matrix layout of {code} was given; pass 101 for row-major or 102 for column-major"
+            )),
+        }
+    }
+}
+
+/// What is done to a matrix before it is multiplied. The numbers are those of CBLAS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Transpose {
+    /// `op(X) = X`.
+    No = 111,
+    /// `op(X)` is the transpose of X.
+    Yes = 112,
+    /// The conjugate transpose, which for real numbers is the transpose.
+    Conjugate = 113,
+}
+
+impl Transpose {
+    /// The transposition with this CBLAS number.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for any other number.
+    pub fn from_code(code: i32) -> Result<Transpose> {
+        match code {
+            111 => Ok(Transpose::No),
+            112 => Ok(Transpose::Yes),
+            113 => Ok(Transpose::Conjugate),
+            _ => Err(error!(
+                InvalidArgument,
+                "a transposition of {code} was given; pass 111 for none, 112 for transposed or 113 for conjugate-transposed"
+            )),
+        }
+    }
+}
+
+/// A product `C = alpha * op(A) * op(B) + beta * C` as the caller states it.
+///
+/// `op(A)` has `m` rows and `k` columns, `op(B)` `k` rows and `n` columns, C `m` rows and `n` columns. A leading dimension is the
+/// distance, in elements, from one row to the next (row-major) or from one column to the next (column-major) of the matrix
+/// as it is stored; what lies between the end of a line and the start of the next is neither read nor written. The pointers need
+/// not be aligned.
+#[derive(Clone, Copy, Debug)]
+pub struct Gemm<T> {
+    /// The layout of all three matrices.
+    pub layout: Layout,
+    /// What `op` does to A.
+    pub trans_a: Transpose,
+    /// What `op` does to B.
+    pub trans_b: Transpose,
+    /// Rows of C.
+    pub m: i64,
+    /// Columns of C.
+    pub n: i64,
+    /// Columns of `op(A)` and rows of `op(B)`.
+    pub k: i64,
+    /// The factor of the product.
+    pub alpha: T,
+    /// The first element of A.
+    pub a: *const T,
+    /// The leading dimension of A.
+    pub lda: i64,
+    /// The first element of B.
+    pub b: *const T,
+    /// The leading dimension of B.
+    pub ldb: i64,
+    /// The factor of what C held.
+    pub beta: T,
+    /// The first element of C.
+    pub c: *mut T,
+    /// The leading dimension of C.
+    pub ldc: i64,
+}
+
+/// A matrix to read: element `(i, j)` lies `i * row + j * column` elements after the first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<T> {
+    pub(super) first: *const T,
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+impl<T> View<T> {
+    pub(super) fn transposed(self) -> View<T> {
+        View { first: self.first, row: self.column, column: self.row }
+    }
+
+    /// Where element `(i, j)` lies.
+    pub(super) fn at(&self, i: usize, j: usize) -> *const T {
+        self.first.wrapping_add(i * self.row + j * self.column)
+    }
+}
+
+/// A checked product: `m` x `k` times `k` x `n`, C in rows. At least one stride of each of A and B is 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product<T> {
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) alpha: T,
+    pub(super) a: View<T>,
+    pub(super) b: View<T>,
+    pub(super) beta: T,
+    pub(super) c: *mut T,
+    pub(super) c_row: usize,
+}
+
+// SAFETY: a product is a description; who follows its pointers promises, as `gemm` says, that no two threads write the same
+// element and that nobody writes what another reads.
+unsafe impl<T: Send> Send for Product<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Product<T> {}
+
+fn size(name: &str, meaning: &str, value: i64) -> Result<usize> {
+    usize::try_from(value).map_err(|_| {
+        if value < 0 {
+            error!(InvalidArgument, "{name}, {meaning}, is {value}; pass 0 or more")
+        } else {
+            error!(Overflow, "{name}, {meaning}, is {value}, which does not fit this machine's addresses; pass less")
+        }
+    })
+}
+
+impl<T: Element> Gemm<T> {
+    /// Checks one matrix, and says how to walk `op(X)`, which has `rows` rows and `columns` columns.
+    fn operand(
+        &self,
+        name: char,
+        first: *const T,
+        trans: Transpose,
+        rows: usize,
+        columns: usize,
+        ld: i64,
+        used: bool,
+    ) -> Result<View<T>> {
+        let stored_in_rows = (self.layout == Layout::RowMajor) == (trans == Transpose::No);
+        let (lines, length) = if stored_in_rows { (rows, columns) } else { (columns, rows) };
+        let line = if self.layout == Layout::RowMajor { "row" } else { "column" };
+        let lower = name.to_ascii_lowercase();
+        let step = usize::try_from(ld).unwrap_or(0);
+        if step < length.max(1) {
+            return Err(error!(
+                InvalidArgument,
+                "ld{lower}, from one {line} of {name} to the next, is {ld}, but a {line} of {name} holds {length}; pass {} or more",
+                length.max(1)
+            ));
+        }
+        if lines > 0 && length > 0 {
+            let bytes = step
+                .checked_mul(lines - 1)
+                .and_then(|before| before.checked_add(length))
+                .and_then(|elements| elements.checked_mul(mem::size_of::<T>()));
+            if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
+                return Err(error!(
+                    Overflow,
+                    "{name} spans {lines} {line}s that are ld{lower} = {ld} elements apart, more bytes than there are addresses; pass smaller sizes"
+                ));
+            }
+            if used && first.is_null() {
+                return Err(error!(
+                    InvalidArgument,
+                    "{name} is NULL, but the product uses its {lines} {line}s of {length}; pass its address"
+                ));
+            }
+        }
+        Ok(if stored_in_rows { View { first, row: step, column: 1 } } else { View { first, row: 1, column: step } })
+    }
+
+    /// Checks every argument and reduces a column-major product to a row-major one: there the memory of C, read in rows, is
+    /// the transpose of C, and that is `op(B)` transposed times `op(A)` transposed.
+    pub(super) fn check(&self) -> Result<Product<T>> {
+        let m = size("m", "the number of rows of C", self.m)?;
+        let n = size("n", "the number of columns of C", self.n)?;
+        let k = size("k", "the number of products in a sum", self.k)?;
+        let reads = m > 0 && n > 0 && self.alpha != T::ZERO;
+        let a = self.operand('A', self.a, self.trans_a, m, k, self.lda, reads)?;
+        let b = self.operand('B', self.b, self.trans_b, k, n, self.ldb, reads)?;
+        let c = self.operand('C', self.c, Transpose::No, m, n, self.ldc, true)?;
+        let (alpha, beta) = (self.alpha, self.beta);
+        Ok(match self.layout {
+            Layout::RowMajor => Product { m, n, k, alpha, a, b, beta, c: self.c, c_row: c.row },
+            Layout::ColMajor => {
+                Product { m: n, n: m, k, alpha, a: b.transposed(), b: a.transposed(), beta, c: self.c, c_row: c.column }
+            }
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! Bits that must not change: over workers, orders, levels, shapes, layouts, and memory budgets.
+
+use super::super::driver;
+use super::super::element::sealed::Sealed;
+use super::*;
+use crate::error::Status;
+use core::ffi::c_void;
+
+#[track_caller]
+fn assert_bits<T: Number>(got: &[T], expected: &[T], what: impl Debug) {
+    let differs = got.iter().zip(expected).position(|(x, y)| x.bits() != y.bits());
+    assert_eq!((differs, got.len()), (None, expected.len()), "{what:?}");
+}
+
+fn fractions<T: Number>(shape: Shape) -> Case<T> {
+    let mut dice = Dice(11);
+    Case::new(shape, T::fraction(0.9), T::fraction(-1.1), || dice.fraction())
+}
+
+fn same_for_any_workers<T: Number>() {
+    // Shared columns; owned columns; B where it lies, shared out; one column.
+    for (m, n, k) in [(77, 130, 530), (40, 900, 100), (12, 500, 390), (3000, 1, 400)] {
+        for (trans_a, trans_b) in [(Transpose::No, Transpose::No), (Transpose::Yes, Transpose::Yes)] {
+            let shape = Shape { trans_a, trans_b, pad: 1, ..Shape::plain(m, n, k) };
+            let case = fractions::<T>(shape);
+            for level in levels() {
+                let expected = case.run(level, &Serial::default());
+                for (workers, stride) in [(1, 1), (2, 1), (3, 5), (4, 7)] {
+                    let got = case.run(level, &Threads::new(workers, stride));
+                    assert_bits(&got, &expected, (level, shape, workers, stride));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn f32_bits_do_not_depend_on_workers_or_order() {
+    same_for_any_workers::<f32>();
+}
+
+#[test]
+fn f64_bits_do_not_depend_on_workers_or_order() {
+    same_for_any_workers::<f64>();
+}
+
+#[test]
+fn bits_do_not_depend_on_caches_or_the_memory_budget() {
+    for trans_b in [Transpose::No, Transpose::Yes] {
+        let shape = Shape { trans_b, ..Shape::plain(50, 300, 1100) };
+        let mut case = fractions::<f32>(shape);
+        let expected = case.run(Level::detect(), &Serial::default());
+        let before = case.c.memory.clone();
+        for workers in [1, 2] {
+            for budget in [0, 100_000, 300_000, 1 << 20] {
+                case.c.memory.clone_from(&before);
+                let mut tiles = Threads::new(workers, 3);
+                tiles.cache_sizes = CacheSizes { l1d: 0, l2: budget, l3: 0 };
+                let product = case.gemm().check().unwrap();
+                // SAFETY: the case owns its three matrices, and the CPU has the level it was asked for.
+                unsafe { driver::run_within(budget, &product, f32::kernels(Level::detect()), &tiles) }.unwrap();
+                assert_bits(&case.c.memory, &expected, (trans_b, workers, budget));
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_layout_or_transposition() {
+    let source = fractions::<f32>(Shape::plain(21, 55, 600));
+    for level in levels() {
+        let plain = source.run(level, &Serial::default());
+        for shape in (Shape { pad: 3, ..source.shape }).everywhere() {
+            let mut case = Case::<f32>::new(shape, source.alpha, source.beta, || 0.0);
+            for (to, from, rows, columns) in
+                [(&mut case.a, &source.a, 21, 600), (&mut case.b, &source.b, 600, 55), (&mut case.c, &source.c, 21, 55)]
+            {
+                for i in 0..rows {
+                    for j in 0..columns {
+                        let at = to.index(i, j);
+                        to.memory[at] = from.get(i, j);
+                    }
+                }
+            }
+            let c = case.run(level, &Serial::default());
+            for i in 0..21 {
+                for j in 0..55 {
+                    let (x, y) = (c[case.c.index(i, j)], plain[source.c.index(i, j)]);
+                    assert_eq!(x.to_bits(), y.to_bits(), "{level:?} {shape:?} at {i}, {j}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_or_column_alone_has_the_bits_it_has_in_a_large_product() {
+    let case = fractions::<f64>(Shape::plain(70, 90, 500));
+    for level in levels() {
+        let whole = case.run(level, &Serial::default());
+        let mut alone = case.clone();
+        let mut one = alone.gemm();
+        one.m = 1;
+        // SAFETY: the case owns its three matrices; the pointers are moved to row 33.
+        unsafe {
+            (one.a, one.c) = (one.a.add(33 * 500), one.c.add(33 * 90));
+            gemm_at(level, &one, &Serial::default()).unwrap();
+        }
+        assert_bits(&alone.c.memory[1 + 33 * 90..1 + 34 * 90], &whole[1 + 33 * 90..1 + 34 * 90], level);
+        let mut alone = case.clone();
+        let mut one = alone.gemm();
+        one.n = 1;
+        // SAFETY: as above, with column 47.
+        unsafe {
+            (one.b, one.c) = (one.b.add(47), one.c.add(47));
+            gemm_at(level, &one, &Serial::default()).unwrap();
+        }
+        for i in 0..70 {
+            let at = 1 + i * 90 + 47;
+            assert_eq!(alone.c.memory[at].to_bits(), whole[at].to_bits(), "{level:?} row {i}");
+        }
+    }
+}
+
+#[test]
+fn fused_levels_agree_to_the_bit() {
+    if Level::Avx512.is_available() {
+        for shape in (Shape { pad: 1, ..Shape::plain(31, 75, 700) }).everywhere() {
+            let case = fractions::<f32>(shape);
+            let wide = case.run(Level::Avx512, &Serial::default());
+            assert_bits(&case.run(Level::Avx2, &Serial::default()), &wide, shape);
+        }
+    }
+}
+
+unsafe extern "C" fn nothing(_: *mut c_void, _: usize, _: usize) -> *mut c_void {
+    core::ptr::null_mut()
+}
+
+unsafe extern "C" fn never(_: *mut c_void, _: *mut c_void, _: usize, _: usize) {
+    unreachable!("nothing was allocated");
+}
+
+#[test]
+fn without_memory_c_is_untouched() {
+    for (workers, n) in [(1, 300), (2, 300), (2, 3000)] {
+        let mut case = fractions::<f32>(Shape::plain(90, n, 100));
+        let before = case.c.memory.clone();
+        let mut tiles = Threads::new(workers, 1);
+        // SAFETY: both functions may be called by anyone.
+        tiles.allocator = unsafe { Allocator::from_host(nothing, never, core::ptr::null_mut()) };
+        let gemm = case.gemm();
+        // SAFETY: the case owns its three matrices.
+        let result = unsafe { gemm_at(Level::detect(), &gemm, &tiles) };
+        assert_eq!(result.err().map(|error| error.status()), Some(Status::OutOfMemory));
+        assert_bits(&case.c.memory, &before, n);
+    }
+}
+
+#[test]
+fn an_error_of_the_runner_is_passed_on() {
+    struct Closed;
+    impl TileRunner for Closed {
+        fn workers(&self) -> usize {
+            2
+        }
+        fn allocator(&self) -> Allocator {
+            Allocator::SYSTEM
+        }
+        fn cache_sizes(&self) -> CacheSizes {
+            CacheSizes::default()
+        }
+        fn for_each(&self, _: usize, _: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+            Err(crate::error::error!(Closed, "the pool is shutting down"))
+        }
+    }
+    let mut case = fractions::<f32>(Shape::plain(150, 150, 150));
+    let gemm = case.gemm();
+    // SAFETY: the case owns its three matrices.
+    let result = unsafe { gemm_at(Level::detect(), &gemm, &Closed) };
+    assert_eq!(result.err().map(|error| error.status()), Some(Status::Closed));
+}

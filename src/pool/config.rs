@@ -1,0 +1,103 @@
+//! What a pool is made from.
+
+use crate::os::alloc::Allocator;
+use crate::topology::Topology;
+use core::ffi::c_void;
+
+/// Whether workers are pinned to CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pinning {
+    /// Each worker is pinned to a CPU of its own; where the system refuses, the worker runs unpinned and is counted.
+    #[default]
+    Preferred,
+    /// Each worker is pinned; where the system refuses, making the pool fails.
+    Required,
+    /// Workers run where the system puts them.
+    Off,
+}
+
+/// What submitting does when the inbox is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// The call fails with [`QueueFull`](crate::error::Status::QueueFull).
+    #[default]
+    Error,
+    /// The call lasts until there is room; meanwhile the caller runs queued tasks, oldest first.
+    Block,
+    /// The caller runs the task itself, at once.
+    Run,
+}
+
+/// A function called on each worker's thread, with the context it was given and the worker's index. It must not unwind.
+pub type HookFn = unsafe extern "C" fn(context: *mut c_void, worker: u32);
+
+/// Functions called when a worker starts and before it ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Hooks {
+    /// Called on the worker's thread before its first task.
+    pub on_start: Option<HookFn>,
+    /// Called on the worker's thread after its last task.
+    pub on_stop: Option<HookFn>,
+    /// Passed to both.
+    pub context: *mut c_void,
+}
+
+impl Default for Hooks {
+    fn default() -> Hooks {
+        Hooks { on_start: None, on_stop: None, context: core::ptr::null_mut() }
+    }
+}
+
+// SAFETY: the context is passed on, never looked at; whoever sets it vouches for its use on the workers' threads.
+unsafe impl Send for Hooks {}
+// SAFETY: as above.
+unsafe impl Sync for Hooks {}
+
+/// How many tasks one shard of the inbox holds unless told otherwise. There is a shard for each worker.
+pub const DEFAULT_INBOX_CAPACITY: usize = 4096;
+/// The most workers a pool may have.
+pub const MAX_WORKERS: usize = 4096;
+/// The most tasks a shard may hold.
+pub const MAX_INBOX_CAPACITY: usize = 1 << 24;
+
+/// The settings of a pool. `Config::default()` suits most.
+#[derive(Debug)]
+pub struct Config<'a> {
+    /// How many workers; 0 means as many as the process may use at a time.
+    pub workers: usize,
+    /// Whether they are pinned.
+    pub pinning: Pinning,
+    /// Tasks each shard of the inbox holds, rounded up to a power of two; 0 means [`DEFAULT_INBOX_CAPACITY`].
+    pub inbox_capacity: usize,
+    /// What submitting does when the inbox is full.
+    pub when_full: WhenFull,
+    /// Stack of each worker in bytes; 0 means [`DEFAULT_STACK`](crate::os::thread::DEFAULT_STACK).
+    pub stack_size: usize,
+    /// Workers are named with this and their number; at most 8 bytes are used.
+    pub name_prefix: &'a str,
+    /// Whether workers may be chosen by the system to handle signals sent to the process.
+    pub keep_signals: bool,
+    /// Functions called on the workers' threads.
+    pub hooks: Hooks,
+    /// Where all memory of the pool comes from.
+    pub allocator: Allocator,
+    /// The machine; `None` means the one this runs on.
+    pub topology: Option<&'a Topology>,
+}
+
+impl Default for Config<'_> {
+    fn default() -> Self {
+        Config {
+            workers: 0,
+            pinning: Pinning::default(),
+            inbox_capacity: 0,
+            when_full: WhenFull::default(),
+            stack_size: 0,
+            name_prefix: "vgpu-",
+            keep_signals: false,
+            hooks: Hooks::default(),
+            allocator: Allocator::SYSTEM,
+            topology: None,
+        }
+    }
+}

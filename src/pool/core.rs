@@ -1,0 +1,257 @@
+//! The shared part of a pool: its queues, its sleepers and its gate, and how work enters and is waited for.
+//!
+//! Nothing here starts threads or asks what the machine is: the model checkers run this very code on threads of their own.
+
+use super::config::WhenFull;
+use super::fork_join::Job;
+use super::task::{Header, TaskRef};
+use super::worker::Worker;
+use crate::error::{Result, error};
+use crate::os::alloc::{Allocator, Array};
+use crate::os::fork;
+use crate::protocol::CacheLine;
+use crate::protocol::completion::Completion;
+use crate::protocol::countdown::{Countdown, MAX_COUNT, Refused};
+use crate::protocol::deque::Deque;
+use crate::protocol::event_count::EventCount;
+use crate::protocol::queue::ShardedQueue;
+use crate::protocol::shutdown::Shutdown;
+use crate::sync::{spin_loop, thread_slot};
+use core::ptr::NonNull;
+
+/// A worker's deque starts with room for this many forked jobs.
+const DEQUE_CAPACITY: usize = 64;
+/// A worker's deque grows up to this many jobs; then `join` runs both sides in turn.
+const DEQUE_LIMIT: usize = 1 << 16;
+
+/// The shared part of a pool.
+#[derive(Debug)]
+pub struct Core {
+    inbox: ShardedQueue<Header>,
+    deques: Array<CacheLine<Deque<Job>>>,
+    sleep: EventCount,
+    shutdown: Shutdown,
+    when_full: WhenFull,
+    allocator: Allocator,
+    generation: u32,
+}
+
+/// Something a thread can wait for.
+pub(crate) trait Awaited {
+    /// Whether the wait is over.
+    fn is_done(&self) -> bool;
+    /// Raises the flag that asks for a wake-up through the event count; false when the wait is over.
+    fn register_helper(&self) -> bool;
+    /// What the wake-up calls it.
+    fn address(&self) -> usize;
+    /// Blocks without helping.
+    fn block(&self, deadline_ns: Option<u64>) -> bool;
+}
+
+impl<T> Awaited for Completion<T> {
+    fn is_done(&self) -> bool {
+        Completion::is_done(self)
+    }
+    fn register_helper(&self) -> bool {
+        Completion::register_helper(self)
+    }
+    fn address(&self) -> usize {
+        Completion::address(self)
+    }
+    fn block(&self, deadline_ns: Option<u64>) -> bool {
+        self.wait(deadline_ns)
+    }
+}
+
+impl Awaited for Countdown {
+    fn is_done(&self) -> bool {
+        self.is_zero()
+    }
+    fn register_helper(&self) -> bool {
+        Countdown::register_helper(self)
+    }
+    fn address(&self) -> usize {
+        Countdown::address(self)
+    }
+    fn block(&self, deadline_ns: Option<u64>) -> bool {
+        self.wait(deadline_ns)
+    }
+}
+
+impl Core {
+    /// The shared part of a pool of `workers` workers, whose inbox has a shard of `inbox_capacity` tasks for each.
+    pub fn new(allocator: Allocator, workers: usize, inbox_capacity: usize, when_full: WhenFull) -> Result<Core> {
+        fork::watch()?;
+        Ok(Core {
+            inbox: ShardedQueue::new(allocator, workers, inbox_capacity.max(2).next_power_of_two())?,
+            deques: Array::from_fn(allocator, workers, |_| {
+                Ok(CacheLine(Deque::new(allocator, DEQUE_CAPACITY, DEQUE_LIMIT)?))
+            })?,
+            sleep: EventCount::new(allocator, workers)?,
+            shutdown: Shutdown::new(),
+            when_full,
+            allocator,
+            generation: fork::generation(),
+        })
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.deques.len()
+    }
+
+    pub(crate) fn allocator(&self) -> Allocator {
+        self.allocator
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) fn sleep(&self) -> &EventCount {
+        &self.sleep
+    }
+
+    pub(crate) fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    pub(crate) fn inbox(&self) -> &ShardedQueue<Header> {
+        &self.inbox
+    }
+
+    pub(crate) fn deque(&self, worker: usize) -> &Deque<Job> {
+        &self.deques[worker]
+    }
+
+    /// Whether any queue has work; see the event count's second look.
+    pub(crate) fn has_work(&self) -> bool {
+        self.inbox.has_work() || self.deques.iter().any(|deque| !deque.is_empty())
+    }
+
+    /// Fails in a forked child, where the pool has no threads.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.generation == fork::generation() {
+            return Ok(());
+        }
+        Err(error!(
+            Forked,
+            "this process is a forked child, and the pool's workers are in its parent; make a new pool here"
+        ))
+    }
+
+    /// The worker of this pool that the calling thread is, if it is one.
+    pub(crate) fn current_worker(&self) -> Option<&Worker> {
+        Worker::current().filter(|worker| worker.belongs_to(self))
+    }
+
+    /// Brings a fresh task in. On failure the task, with both its references, is gone.
+    ///
+    /// # Safety
+    /// `task` was made for this pool, was never submitted, and nobody else knows it.
+    pub(crate) unsafe fn submit(&self, task: NonNull<Header>) -> Result<()> {
+        let refused = match self.check_process() {
+            Ok(()) => None,
+            Err(error) => Some(error),
+        };
+        let worker = self.current_worker();
+        let accepted = match (&refused, worker) {
+            (Some(_), _) => Err(Refused::Closed),
+            (None, Some(_)) => self.shutdown.accept_inside(),
+            (None, None) => self.shutdown.accept_visit(),
+        };
+        if let Err(reason) = accepted {
+            // SAFETY: by contract both references are ours.
+            unsafe { Core::abandon(task) };
+            return Err(refused.unwrap_or_else(|| match reason {
+                Refused::Closed => error!(Closed, "the pool is being destroyed and takes no new tasks from outside"),
+                Refused::Full => error!(QueueFull, "the pool holds {} tasks, more than it can count", MAX_COUNT),
+            }));
+        }
+        let result = self.enqueue(task, worker);
+        if result.is_err() {
+            // SAFETY: the task is in no queue, so both references are still ours.
+            unsafe { Core::abandon(task) };
+            self.shutdown.finish().wake_blocked();
+        }
+        if worker.is_none() {
+            // The last touch of the pool from outside.
+            self.shutdown.leave().wake_blocked();
+        }
+        result
+    }
+
+    /// Frees a task that was never submitted.
+    ///
+    /// # Safety
+    /// Both references are the caller's.
+    pub(crate) unsafe fn abandon(task: NonNull<Header>) {
+        // SAFETY: by contract.
+        unsafe {
+            drop(TaskRef::adopt(task));
+            drop(TaskRef::adopt(task));
+        }
+    }
+
+    fn enqueue(&self, task: NonNull<Header>, worker: Option<&Worker>) -> Result<()> {
+        let home = worker.map_or_else(thread_slot::key, Worker::index);
+        let mut task = task;
+        while let Err(back) = self.inbox.push(home, task) {
+            task = back;
+            match self.when_full {
+                WhenFull::Error => {
+                    return Err(error!(
+                        QueueFull,
+                        "the inbox is full; wait for tasks to finish, or make the pool with a larger inbox or another choice for a full one"
+                    ));
+                }
+                WhenFull::Block => self.as_helper(worker, |helper| {
+                    if !helper.run_queued_task() {
+                        spin_loop();
+                    }
+                }),
+                WhenFull::Run => {
+                    self.as_helper(worker, |helper| {
+                        // SAFETY: the queue's reference; the pool is alive, since the task and the visit are counted.
+                        unsafe { TaskRef::adopt(task).run(helper) };
+                    });
+                    return Ok(());
+                }
+            }
+        }
+        self.sleep.notify_one(home);
+        Ok(())
+    }
+
+    /// Calls `action` with the calling thread as a worker: itself, or a guest without a deque.
+    fn as_helper(&self, worker: Option<&Worker>, action: impl FnOnce(&Worker)) {
+        match worker {
+            Some(worker) => action(worker),
+            None => Worker::guest(self).run_as_current(|guest| action(guest)),
+        }
+    }
+
+    /// Waits for `target`, at most until `deadline_ns`: a worker helps meanwhile, any other thread blocks. False when the
+    /// time ran out.
+    pub(crate) fn wait(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        match Worker::current() {
+            Some(worker) if worker.belongs_to(self) => worker.wait_until(target, deadline_ns),
+            Some(worker) => worker.wait_until_foreign(target, deadline_ns),
+            None => target.block(deadline_ns),
+        }
+    }
+
+    /// The life of worker `index` on the calling thread: works until the pool is terminated.
+    pub fn run_worker(&self, index: usize) {
+        Worker::new(self, index).run_as_current(Worker::work_until_terminated);
+    }
+
+    /// Takes no more work from outside, waits until what was accepted is done, and lets the workers go. Whoever runs them
+    /// joins them after. Not to be called by a worker.
+    pub fn close(&self) {
+        self.shutdown.close();
+        self.shutdown.in_flight().wait(None);
+        self.shutdown.terminate();
+        self.sleep.wake_all();
+    }
+}

@@ -1,0 +1,189 @@
+//! The handle of a submitted task.
+
+use super::task::{Payload, Storage, TaskRef};
+use super::worker::Worker;
+use crate::error::{Error, Result, Status, error};
+use crate::os::alloc::{Allocator, Owned};
+use crate::os::{clock, fork};
+use crate::protocol::completion::Callback;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::time::Duration;
+use std::panic::resume_unwind;
+
+/// The outcome of a task that may still be running. Dropping it leaves the task alone.
+///
+/// Any thread may wait for it, and it may outlive its pool. Waiting on a worker of the task's pool runs the task itself if
+/// nobody has started it, and other work while it is running elsewhere; any other thread sleeps.
+#[derive(Debug)]
+#[must_use = "a future that is dropped cannot tell whether its task failed"]
+pub struct Future<R> {
+    task: TaskRef,
+    value: PhantomData<R>,
+}
+
+// SAFETY: the handle gives a value that may change threads.
+unsafe impl<R: Send> Send for Future<R> {}
+// SAFETY: a shared handle gives no access to the value.
+unsafe impl<R: Send> Sync for Future<R> {}
+
+impl<R: Send> Future<R> {
+    pub(crate) fn new(task: TaskRef) -> Future<R> {
+        Future { task, value: PhantomData }
+    }
+
+    pub(crate) fn task(&self) -> &TaskRef {
+        &self.task
+    }
+
+    /// Gives up the handle's reference to whoever holds the pointer.
+    pub(crate) fn into_raw(self) -> NonNull<super::task::Header> {
+        self.task.into_raw()
+    }
+
+    /// Whether the task is done: finished, failed or cancelled. Does not block.
+    pub fn is_ready(&self) -> bool {
+        self.task.header().completion.is_done()
+    }
+
+    /// Waits until the task is done.
+    ///
+    /// Errors: [`Forked`](Status::Forked) in a forked child, where it never would be.
+    pub fn wait(&self) -> Result<()> {
+        self.wait_until(None).map(drop)
+    }
+
+    /// Waits until the task is done, for at most `timeout`.
+    ///
+    /// Errors: [`TimedOut`](Status::TimedOut), [`Forked`](Status::Forked).
+    pub fn wait_for(&self, timeout: Duration) -> Result<()> {
+        let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        // A deadline past the clock's range is none.
+        let deadline = clock::monotonic_ns().checked_add(timeout_ns).filter(|&ns| ns < i64::MAX as u64);
+        match self.wait_until(deadline)? {
+            true => Ok(()),
+            false => Err(error!(TimedOut, "the task was not done within {timeout_ns} ns; it goes on")),
+        }
+    }
+
+    fn wait_until(&self, deadline_ns: Option<u64>) -> Result<bool> {
+        let completion = &self.task.header().completion;
+        if completion.is_done() {
+            return Ok(true);
+        }
+        if self.task.generation() != fork::generation() {
+            return Err(error!(
+                Forked,
+                "the task belongs to the parent of this forked child, and will not be done here"
+            ));
+        }
+        // SAFETY: the task was not counted off when last looked at; if it has been since, the wait ends before the pool is
+        // touched, unless this thread is one of its workers.
+        let worker = Worker::current().filter(|worker| core::ptr::eq(worker.core(), self.task.core()));
+        Ok(match (worker, Worker::current()) {
+            (Some(worker), _) => {
+                // Its entry stays behind in a queue, which a caller who wants the storage back would have to wait for.
+                let mine = self.task.storage() == Storage::Heap && deadline_ns.is_none();
+                // SAFETY: this thread is a worker of the pool.
+                if mine && unsafe { self.task.run(worker) } {
+                    return Ok(true);
+                }
+                worker.wait_until(completion, deadline_ns)
+            }
+            (None, Some(foreign)) => foreign.wait_until_foreign(completion, deadline_ns),
+            (None, None) => completion.wait(deadline_ns),
+        })
+    }
+
+    /// Cancels the task if it has not started. False when it has started, or is done already.
+    pub fn cancel(&self) -> bool {
+        self.task.generation() == fork::generation() && self.task.cancel()
+    }
+
+    /// Has `callback` called with the task's outcome: by the thread that completes it, or right here if it is done. One
+    /// callback a future. It must not wait, and what it panics with is lost.
+    ///
+    /// Errors: [`OutOfMemory`](Status::OutOfMemory), in which case the callback is dropped.
+    pub fn on_complete<F>(&mut self, callback: F) -> Result<()>
+    where
+        F: FnOnce(Result<()>) + Send + 'static,
+    {
+        self.register_callback(callback)
+    }
+
+    /// As [`on_complete`](Self::on_complete), for handles that are shared; the caller sees to it that there is one callback.
+    pub(crate) fn register_callback<F>(&self, callback: F) -> Result<()>
+    where
+        F: FnOnce(Result<()>) + Send + 'static,
+    {
+        let task = NonNull::from(self.task.header());
+        let boxed = Owned::new(Allocator::SYSTEM, CallbackBox { callback, task })?;
+        let data = Owned::into_raw(boxed);
+        let callback = Callback { call: CallbackBox::<F>::call, data: data.as_ptr().cast() };
+        // SAFETY: one registration by contract. The setter holds a reference to the task while it calls.
+        if !unsafe { self.task.header().completion.register_callback(callback) } {
+            // SAFETY: the setter did not see it, so the call is ours.
+            unsafe { (callback.call)(callback.data) };
+        }
+        Ok(())
+    }
+
+    /// How the task ended, once it is done: the error it failed with.
+    pub(crate) fn outcome(&self) -> Result<()> {
+        // SAFETY: only called after the task was seen done; values are taken from the body, not from the outcome.
+        unsafe { self.task.header().completion.peek(|outcome| outcome.clone()) }
+    }
+
+    /// Waits for the task and takes its value.
+    ///
+    /// Errors: what the task failed with; [`Panic`](Status::Panic) with the text of its panic;
+    /// [`Cancelled`](Status::Cancelled); [`Forked`](Status::Forked).
+    pub fn get(self) -> Result<R> {
+        self.value().map_err(|(error, _)| error)
+    }
+
+    /// As [`get`](Self::get), but a panic of the task goes on in the caller.
+    pub fn get_or_resume(self) -> Result<R> {
+        self.value().map_err(|(error, payload)| match payload {
+            Some(payload) => resume_unwind(payload),
+            None => error,
+        })
+    }
+
+    fn value(self) -> core::result::Result<R, (Error, Option<Payload>)> {
+        self.wait().map_err(|error| (error, None))?;
+        match self.outcome() {
+            // SAFETY: done and successful, and the handle is consumed.
+            Ok(()) => Ok(unsafe { self.task.take() }.unwrap_or_else(|payload| resume_unwind(payload))),
+            Err(error) if error.status() == Status::Panic => {
+                // SAFETY: done, and the handle is consumed. An error of this status returned by the task itself has no
+                // payload, and leaves nothing to take.
+                let payload = unsafe { self.task.take_payload() };
+                Err((error, payload))
+            }
+            Err(error) => Err((error, None)),
+        }
+    }
+}
+
+struct CallbackBox<F> {
+    callback: F,
+    task: NonNull<super::task::Header>,
+}
+
+impl<F: FnOnce(Result<()>)> CallbackBox<F> {
+    /// # Safety
+    /// `data` is a `CallbackBox<F>` from `Owned::into_raw`; the task is done and alive; called once.
+    unsafe fn call(data: *mut ()) {
+        let Some(data) = NonNull::new(data.cast::<Self>()) else { return };
+        // SAFETY: by contract.
+        let (callback, outcome) = unsafe {
+            let outcome = data.as_ref().task.as_ref().completion.peek(|outcome| outcome.clone());
+            let callback = data.read().callback;
+            // Freed without dropping: the value was moved out.
+            drop(Owned::from_raw(Allocator::SYSTEM, data.cast::<core::mem::ManuallyDrop<Self>>()));
+            (callback, outcome)
+        };
+        super::task::call_quietly(|| callback(outcome));
+    }
+}

@@ -1,0 +1,192 @@
+//! The pool: workers that steal from each other, tasks that are submitted and forks that are joined.
+//!
+//! [`Pool::submit`] brings a task in from anywhere and gives a [`Future`]; [`Pool::run`] calls a closure on a worker and
+//! waits; [`Worker::join`] forks inside it. [`Group`] waits for many tasks together.
+//!
+//! ```
+//! use vgpu_pool::pool::{Config, Pool};
+//!
+//! let pool = Pool::new(&Config::default())?;
+//! let answer = pool.submit(|_worker| 6 * 7)?;
+//! assert_eq!(answer.get()?, 42);
+//! # Ok::<(), vgpu_pool::error::Error>(())
+//! ```
+//!
+//! Work flows in one direction: a task enters through [`Core`](core::Core), lies in the inbox until a
+//! [`worker`] takes it, runs with that worker as its context, and leaves its outcome in its completion.
+
+pub mod config;
+pub mod core;
+pub(crate) mod fork_join;
+pub mod future;
+pub mod group;
+pub(crate) mod task;
+mod threads;
+pub mod worker;
+
+pub use config::{Config, Hooks, Pinning, WhenFull};
+pub use future::Future;
+pub use group::Group;
+pub use worker::Worker;
+
+use self::core::Core;
+use crate::error::{Result, error};
+use crate::os::alloc::{Allocator, Owned};
+use crate::os::fork;
+use crate::topology::Caches;
+use task::{Storage, Task, TaskRef};
+use threads::Threads;
+
+/// A pool of pinned, work-stealing workers. Dropping it drains it and joins its threads.
+///
+/// All methods may be called from any thread at a time.
+#[derive(Debug)]
+pub struct Pool {
+    /// Before the core: the threads end before what they use.
+    threads: Threads,
+    core: Owned<Core>,
+    caches: Caches,
+}
+
+impl Pool {
+    /// Makes a pool and starts its workers.
+    ///
+    /// Errors: [`InvalidArgument`](crate::error::Status::InvalidArgument) for settings out of range,
+    /// [`OutOfMemory`](crate::error::Status::OutOfMemory), [`ThreadSpawn`](crate::error::Status::ThreadSpawn),
+    /// [`Affinity`](crate::error::Status::Affinity) if pinning is required and refused. Whatever was started is stopped.
+    pub fn new(config: &Config<'_>) -> Result<Pool> {
+        threads::start(config)
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// How many workers the pool has.
+    pub fn workers(&self) -> usize {
+        self.core.workers()
+    }
+
+    /// How many workers run unpinned although pinning was preferred.
+    pub fn unpinned_workers(&self) -> usize {
+        self.threads.unpinned()
+    }
+
+    /// The caches of the machine the pool was made for.
+    pub fn caches(&self) -> Caches {
+        self.caches
+    }
+
+    /// Where the pool's memory comes from.
+    pub fn allocator(&self) -> Allocator {
+        self.core.allocator()
+    }
+
+    /// Submits a task: it runs once, on some worker, and its value can be had from the future. Tasks of one thread are
+    /// started in the order in which it submitted them, as far as one shard of the inbox holds them.
+    ///
+    /// Errors: [`QueueFull`](crate::error::Status::QueueFull) if the pool was told to say so,
+    /// [`Closed`](crate::error::Status::Closed), [`OutOfMemory`](crate::error::Status::OutOfMemory),
+    /// [`Forked`](crate::error::Status::Forked). On an error the task is dropped without being run.
+    pub fn submit<F, R>(&self, task: F) -> Result<Future<R>>
+    where
+        F: FnOnce(&Worker) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.try_submit(move |worker| Ok(task(worker)))
+    }
+
+    /// As [`submit`](Self::submit), for a task that can fail; its error comes out of the future.
+    pub fn try_submit<F, R>(&self, task: F) -> Result<Future<R>>
+    where
+        F: FnOnce(&Worker) -> Result<R> + Send + 'static,
+        R: Send + 'static,
+    {
+        let task = Task::allocate(&self.core, ::core::ptr::null(), task)?;
+        // SAFETY: a fresh task of this pool.
+        unsafe { self.core.submit(task)? };
+        // SAFETY: the second reference is the handle's.
+        Ok(Future::new(unsafe { TaskRef::adopt(task) }))
+    }
+
+    /// Calls `work` on a worker and waits for it. On a worker of this pool that is the caller itself. Nothing is allocated.
+    ///
+    /// Errors: what `work` fails with; [`Panic`](crate::error::Status::Panic) if it panics on another thread; and those of
+    /// [`submit`](Self::submit).
+    pub fn run<F, R>(&self, work: F) -> Result<R>
+    where
+        F: FnOnce(&Worker) -> Result<R> + Send,
+        R: Send,
+    {
+        if let Some(worker) = self.core.current_worker() {
+            return work(worker);
+        }
+        let task = Task::new(&self.core, ::core::ptr::null(), Storage::Caller, work);
+        // From here on the task is the pool's; its place is this frame, which waits for it.
+        let mut place = ::core::mem::ManuallyDrop::new(task);
+        let header = ::core::ptr::NonNull::from(&mut *place).cast();
+        // SAFETY: a fresh task of this pool. Whatever it borrows outlives this call, which waits.
+        unsafe { self.core.submit(header)? };
+        // SAFETY: the second reference is the handle's.
+        let future = Future::<R>::new(unsafe { TaskRef::adopt(header) });
+        future.wait()?;
+        future.task().wait_until_sole();
+        future.get()
+    }
+
+    /// A new, empty group.
+    ///
+    /// Errors: [`OutOfMemory`](crate::error::Status::OutOfMemory), [`Forked`](crate::error::Status::Forked).
+    pub fn group(&self) -> Result<Group<'_>> {
+        Group::new(self)
+    }
+
+    /// Waits until no task of the pool is queued or running: those submitted before the call, and those submitted
+    /// meanwhile.
+    ///
+    /// Errors: [`WouldDeadlock`](crate::error::Status::WouldDeadlock) on a worker of this pool, whose own task would have to
+    /// end first; [`Forked`](crate::error::Status::Forked).
+    pub fn wait_all(&self) -> Result<()> {
+        self.core.check_process()?;
+        self.refuse_on_own_worker("waiting for all tasks")?;
+        self.core.wait(self.core.shutdown().in_flight(), None);
+        Ok(())
+    }
+
+    /// Drains the pool and joins its threads: what was accepted is run, what comes from outside meanwhile is refused.
+    ///
+    /// Errors, with the pool handed back untouched: [`WouldDeadlock`](crate::error::Status::WouldDeadlock) on a worker of
+    /// this pool. In a forked child: [`Forked`](crate::error::Status::Forked), and the pool's memory is left alone.
+    pub fn destroy(self) -> ::core::result::Result<(), (crate::error::Error, Option<Pool>)> {
+        if let Err(error) = self.refuse_on_own_worker("destroying the pool") {
+            return Err((error, Some(self)));
+        }
+        if let Err(error) = self.core.check_process() {
+            ::core::mem::forget(self);
+            return Err((error, None));
+        }
+        drop(self);
+        Ok(())
+    }
+
+    fn refuse_on_own_worker(&self, what: &str) -> Result<()> {
+        match self.core.current_worker() {
+            None => Ok(()),
+            Some(_) => Err(error!(
+                WouldDeadlock,
+                "{what} from inside one of its tasks would wait for that task; do it from a thread that is not a worker"
+            )),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if self.core.generation() == fork::generation() {
+            self.core.close();
+            self.threads.join();
+        } else {
+            self.threads.forget();
+        }
+    }
+}

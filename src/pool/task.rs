@@ -1,0 +1,336 @@
+//! A submitted task: a closure with its state, its outcome and its references, behind one pointer.
+//!
+//! A task is one block: a [`Header`] that every part of the pool knows, and after it the closure, whose place the value
+//! takes when it has run. The block is on the heap, or wherever the caller wants it; the functions in the header's
+//! [`VTable`] know which.
+
+use super::core::Core;
+use super::group::GroupCore;
+use super::worker::Worker;
+use crate::error::{Error, Result, error};
+use crate::os::alloc::{Allocator, Owned};
+use crate::protocol::completion::Completion;
+use crate::protocol::task_state::TaskState;
+use crate::sync::UnsafeCell;
+use core::any::Any;
+use core::mem;
+use core::ptr::NonNull;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// The part of a task that does not depend on its closure.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) state: TaskState,
+    pub(crate) completion: Completion<Result<()>>,
+    vtable: &'static VTable,
+    /// The pool. Alive until this task is counted off.
+    core: *const Core,
+    /// The group, or null. Alive until this task is counted off there.
+    group: *const GroupCore,
+    /// The process that made the task; see [`os::fork`](crate::os::fork).
+    generation: u32,
+    storage: Storage,
+}
+
+/// Where a task's block lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Storage {
+    /// On the heap, freed with the last reference.
+    Heap,
+    /// Where the caller put it; the caller waits for the other references before it uses the place again.
+    Caller,
+}
+
+#[derive(Debug)]
+struct VTable {
+    run: unsafe fn(NonNull<Header>, &Worker) -> Result<()>,
+    discard: unsafe fn(NonNull<Header>),
+    take: unsafe fn(NonNull<Header>, *mut ()) -> Option<Payload>,
+    free: unsafe fn(NonNull<Header>),
+}
+
+/// A task with its closure.
+#[repr(C)]
+pub(crate) struct Task<F, R> {
+    header: Header,
+    body: UnsafeCell<Body<F, R>>,
+    allocator: Allocator,
+}
+
+enum Body<F, R> {
+    Closure(F),
+    Value(R),
+    Panicked(Payload),
+    Empty,
+}
+
+impl<F, R> Task<F, R>
+where
+    F: FnOnce(&Worker) -> Result<R> + Send,
+    R: Send,
+{
+    const VTABLE: &'static VTable =
+        &VTable { run: Self::run, discard: Self::discard, take: Self::take, free: Self::free };
+
+    /// A task with two references: the queue's and the handle's.
+    pub(crate) fn new(core: &Core, group: *const GroupCore, storage: Storage, closure: F) -> Task<F, R> {
+        Task {
+            header: Header {
+                state: TaskState::new(2),
+                completion: Completion::new(),
+                vtable: Self::VTABLE,
+                core,
+                group,
+                generation: core.generation(),
+                storage,
+            },
+            body: UnsafeCell::new(Body::Closure(closure)),
+            allocator: core.allocator(),
+        }
+    }
+
+    /// Puts a task on the heap of its pool.
+    pub(crate) fn allocate(core: &Core, group: *const GroupCore, closure: F) -> Result<NonNull<Header>> {
+        let task = Owned::new(core.allocator(), Task::new(core, group, Storage::Heap, closure))?;
+        Ok(Owned::into_raw(task).cast())
+    }
+
+    /// # Safety
+    /// The task was claimed by this thread and not run before; it is a `Task<F, R>`.
+    unsafe fn run(task: NonNull<Header>, worker: &Worker) -> Result<()> {
+        // SAFETY: the claim makes this thread the only one to touch the body until the outcome is set.
+        let body = unsafe { &task.cast::<Self>().as_ref().body };
+        // SAFETY: as above.
+        let Body::Closure(closure) = body.with_mut(|body| unsafe { mem::replace(&mut *body, Body::Empty) }) else {
+            unreachable!("a task is claimed once");
+        };
+        let (left, outcome) = match catch_unwind(AssertUnwindSafe(|| closure(worker))) {
+            Ok(Ok(value)) => (Body::Value(value), Ok(())),
+            Ok(Err(error)) => (Body::Empty, Err(error)),
+            Err(payload) => {
+                let error = panic_error(&payload);
+                (Body::Panicked(payload), Err(error))
+            }
+        };
+        // SAFETY: as above.
+        body.with_mut(|body| unsafe { *body = left });
+        outcome
+    }
+
+    /// # Safety
+    /// The task was cancelled by this thread; it is a `Task<F, R>`.
+    unsafe fn discard(task: NonNull<Header>) {
+        // SAFETY: cancelling makes this thread the only one to touch the body until the outcome is set.
+        let body = unsafe { task.cast::<Self>().as_ref().body.with_mut(|body| mem::replace(&mut *body, Body::Empty)) };
+        drop_quietly(body);
+    }
+
+    /// # Safety
+    /// The task is done, this is its only handle, nothing was taken before, and `place` has room for an `R` if the task
+    /// succeeded; it is a `Task<F, R>`.
+    unsafe fn take(task: NonNull<Header>, place: *mut ()) -> Option<Payload> {
+        // SAFETY: a task that is done leaves its body to its handle.
+        unsafe {
+            let body = task.cast::<Self>().as_ref().body.with_mut(|body| mem::replace(&mut *body, Body::Empty));
+            match body {
+                Body::Value(value) => place.cast::<R>().write(value),
+                Body::Panicked(payload) => return Some(payload),
+                Body::Closure(_) | Body::Empty => {}
+            }
+        }
+        None
+    }
+
+    /// # Safety
+    /// Nobody else refers to the task; it is a `Task<F, R>`.
+    unsafe fn free(task: NonNull<Header>) {
+        let task = task.cast::<Self>();
+        // SAFETY: the last reference owns the block. What lies on the heap came from `allocate`.
+        unsafe {
+            drop_quietly(task.as_ref().body.with_mut(|body| mem::replace(&mut *body, Body::Empty)));
+            let allocator = task.as_ref().allocator;
+            match task.as_ref().header.storage {
+                Storage::Heap => drop(Owned::from_raw(allocator, task)),
+                Storage::Caller => task.drop_in_place(),
+            }
+        }
+    }
+}
+
+/// Calls something whose panic nobody could catch.
+pub(crate) fn call_quietly(action: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(action)) {
+        drop_quietly(payload);
+    }
+}
+
+/// Drops a value whose destructor may panic where nobody could catch it.
+fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // A payload's own destructor may panic once more; that one is let go.
+        mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    }
+}
+
+/// The error that tells of a caught panic.
+pub(crate) fn panic_error(payload: &Payload) -> Error {
+    let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text.as_str(),
+        (None, None) => "a panic without a text",
+    };
+    error!(Panic, "a task panicked: {text}")
+}
+
+/// One counted reference to a task.
+#[derive(Debug)]
+pub(crate) struct TaskRef(NonNull<Header>);
+
+// SAFETY: a task's parts are shared under the protocols in its header; values are `Send` by `Task`'s bounds.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// # Safety
+    /// The caller owns one reference and gives it to the result.
+    pub(crate) unsafe fn adopt(task: NonNull<Header>) -> TaskRef {
+        TaskRef(task)
+    }
+
+    /// Gives the reference up to whoever holds the pointer.
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        mem::ManuallyDrop::new(self).0
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: the reference keeps the block alive.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(crate) fn core(&self) -> *const Core {
+        self.header().core
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.header().generation
+    }
+
+    pub(crate) fn storage(&self) -> Storage {
+        self.header().storage
+    }
+
+    /// Runs the task if nobody has started or cancelled it, and sees to all that waits for it.
+    ///
+    /// # Safety
+    /// The pool is alive: this thread is a worker of it, or is counted as a visitor.
+    pub(crate) unsafe fn run(&self, worker: &Worker) -> bool {
+        if !self.header().state.start() {
+            return false;
+        }
+        // SAFETY: claimed just now; the vtable fits the task.
+        let outcome = unsafe { (self.header().vtable.run)(self.0, worker) };
+        // SAFETY: claimed, so this thread completes it; the pool is alive by contract.
+        unsafe { self.complete(outcome) };
+        true
+    }
+
+    /// Cancels the task if nobody has started or cancelled it.
+    pub(crate) fn cancel(&self) -> bool {
+        if !self.header().state.cancel() {
+            return false;
+        }
+        // SAFETY: cancelled just now; the vtable fits the task.
+        unsafe { (self.header().vtable.discard)(self.0) };
+        let cancelled = error!(Cancelled, "the task was cancelled before it started");
+        // SAFETY: cancelled, so this thread completes it. A task that is not counted off keeps its pool alive.
+        unsafe { self.complete(Err(cancelled)) };
+        true
+    }
+
+    /// # Safety
+    /// This thread started or cancelled the task and completes it once; the pool is alive.
+    unsafe fn complete(&self, outcome: Result<()>) {
+        let header = self.header();
+        // SAFETY: a task that is not counted off keeps its pool and its group alive.
+        let (core, group) = unsafe { (&*header.core, header.group.as_ref()) };
+        if let (Some(group), Err(error)) = (group, &outcome) {
+            group.first_failure.offer(error.clone());
+        }
+        // SAFETY: by contract this is the only completion. The block outlives it: this reference is still held.
+        let wakeups = unsafe { header.completion.set(outcome) };
+        wakeups.wake_blocked();
+        if let Some(address) = wakeups.helpers() {
+            core.sleep().notify_waiters(address);
+        }
+        if wakeups.has_callback() {
+            // SAFETY: announced by the wakeups, and taken once.
+            if let Some(callback) = unsafe { header.completion.take_callback() } {
+                // SAFETY: the registrar vouched for the call.
+                unsafe { (callback.call)(callback.data) };
+            }
+        }
+        if let Some(group) = group {
+            // The last touch of the group, unless somebody waits for it in this pool.
+            let finished = group.countdown.finish(1);
+            finished.wake_blocked();
+            if let Some(address) = finished.helpers() {
+                core.sleep().notify_waiters(address);
+            }
+        }
+        // The last touch of the pool, which may go from here on unless this is one of its workers.
+        core.shutdown().finish().wake_blocked();
+    }
+
+    /// Takes the value of a task that succeeded, or the payload of one that panicked.
+    ///
+    /// # Safety
+    /// The task is done and did not fail in another way; `R` is its value's type, and it was not taken before.
+    pub(crate) unsafe fn take<R>(&self) -> core::result::Result<R, Payload> {
+        let mut value = mem::MaybeUninit::<R>::uninit();
+        // SAFETY: by contract.
+        match unsafe { (self.header().vtable.take)(self.0, value.as_mut_ptr().cast()) } {
+            None => {
+                // SAFETY: written, since no payload was returned.
+                Ok(unsafe { value.assume_init() })
+            }
+            Some(payload) => Err(payload),
+        }
+    }
+}
+
+impl TaskRef {
+    /// The payload of a task that panicked, if it left one.
+    ///
+    /// # Safety
+    /// The task is done and did not succeed, and this is its only handle.
+    pub(crate) unsafe fn take_payload(&self) -> Option<Payload> {
+        // SAFETY: by contract; a task that did not succeed has no value to write.
+        unsafe { (self.header().vtable.take)(self.0, core::ptr::null_mut()) }
+    }
+
+    /// Waits until this is the only reference, so that the storage can be used again. A worker helps meanwhile.
+    pub(crate) fn wait_until_sole(&self) {
+        match Worker::current().filter(|worker| core::ptr::eq(worker.core(), self.core())) {
+            Some(worker) if !worker.is_guest() => worker.help_until_sole(self),
+            _ => self.header().state.wait_until_sole(),
+        }
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        let free = self.header().vtable.free;
+        let caller_owned = self.header().storage == Storage::Caller;
+        let released = self.header().state.release();
+        if released.is_last() {
+            // SAFETY: the last reference. With the caller's storage this is the handle, which was waited for.
+            unsafe { free(self.0) };
+        } else if caller_owned {
+            released.wake_owner();
+        }
+    }
+}

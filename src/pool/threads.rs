@@ -1,0 +1,147 @@
+//! The pool's threads: how many, where, and the hooks around them.
+
+use super::Pool;
+use super::config::{Config, DEFAULT_INBOX_CAPACITY, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning};
+use super::core::Core;
+use crate::error::{Error, Result, Status, error};
+use crate::os::alloc::{Allocator, Array, List, Owned};
+use crate::os::thread::{self, Options, Thread};
+use crate::topology::Topology;
+use core::ffi::c_void;
+use core::ptr;
+
+/// How many bytes of a name prefix are used: the rest of the 15 a thread's name may have is for its number.
+const PREFIX: usize = 8;
+
+/// What a worker's thread is started with.
+#[derive(Debug)]
+struct Start {
+    core: *const Core,
+    index: usize,
+    hooks: Hooks,
+    name: [u8; PREFIX],
+}
+
+// SAFETY: the core outlives the thread, which is joined before the core is freed.
+unsafe impl Send for Start {}
+// SAFETY: as above.
+unsafe impl Sync for Start {}
+
+/// The running threads of a pool.
+#[derive(Debug)]
+pub(super) struct Threads {
+    running: List<Thread>,
+    /// Read by each thread as it starts.
+    starts: Array<Start>,
+    unpinned: usize,
+}
+
+impl Threads {
+    pub(super) fn unpinned(&self) -> usize {
+        self.unpinned
+    }
+
+    pub(super) fn join(&mut self) {
+        while let Some(thread) = self.running.pop() {
+            thread.join();
+        }
+    }
+
+    /// Lets go of threads that are not in this process.
+    pub(super) fn forget(&mut self) {
+        while let Some(thread) = self.running.pop() {
+            core::mem::forget(thread);
+        }
+        core::mem::forget(core::mem::replace(&mut self.running, List::new(Allocator::SYSTEM)));
+    }
+}
+
+extern "C" fn run(start: *mut c_void) -> *mut c_void {
+    // SAFETY: the pool keeps the starts until its threads are joined.
+    let (start, core) = unsafe {
+        let start = &*start.cast::<Start>();
+        (start, &*start.core)
+    };
+    thread::refuse_cancellation();
+    let used = start.name.iter().position(|byte| *byte == 0).unwrap_or(PREFIX);
+    thread::name_current(core::str::from_utf8(&start.name[..used]).unwrap_or("vgpu-"), start.index);
+    let call = |hook: Option<super::config::HookFn>| {
+        if let Some(hook) = hook {
+            // SAFETY: whoever set the hook vouched for calling it on the workers' threads.
+            unsafe { hook(start.hooks.context, start.index as u32) };
+        }
+    };
+    call(start.hooks.on_start);
+    core.run_worker(start.index);
+    call(start.hooks.on_stop);
+    ptr::null_mut()
+}
+
+/// Makes a pool; see [`Pool::new`].
+pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
+    let inbox = checked_sizes(config)?;
+    let detected;
+    let topology = match config.topology {
+        Some(topology) => topology,
+        None => {
+            detected = Topology::detect(config.allocator)?;
+            &detected
+        }
+    };
+    let workers = if config.workers == 0 { topology.default_worker_count() } else { config.workers }.min(MAX_WORKERS);
+    let placement = topology.placement(workers)?;
+    let core = Owned::new(config.allocator, Core::new(config.allocator, workers, inbox, config.when_full)?)?;
+    let mut name = [0; PREFIX];
+    let used = config.name_prefix.floor_char_boundary(PREFIX);
+    name[..used].copy_from_slice(&config.name_prefix.as_bytes()[..used]);
+    let core_ptr = ptr::from_ref(&*core);
+    let starts = Array::from_fn(config.allocator, workers, |index| {
+        Ok(Start { core: core_ptr, index, hooks: config.hooks, name })
+    })?;
+    let running = List::with_capacity(config.allocator, workers)?;
+    let caches = *topology.caches();
+
+    // From here on dropping the pool stops whatever was started.
+    let mut pool = Pool { threads: Threads { running, starts, unpinned: 0 }, core, caches };
+    for index in 0..workers {
+        let cpu = match config.pinning {
+            Pinning::Off => None,
+            Pinning::Preferred | Pinning::Required => Some(placement.cpus[index]),
+        };
+        let argument = ptr::from_ref(&pool.threads.starts[index]).cast_mut().cast();
+        let options = Options { stack_size: config.stack_size, cpu, block_signals: !config.keep_signals };
+        // SAFETY: the start, and the core it points to, live until the thread is joined.
+        let spawn = |options| unsafe { Thread::spawn(options, run, argument) };
+        let thread = match spawn(options) {
+            Err(error) if error.status() == Status::Affinity && config.pinning == Pinning::Preferred => {
+                pool.threads.unpinned += 1;
+                spawn(Options { cpu: None, ..options })
+            }
+            result => result,
+        };
+        pool.threads.running.push(thread.map_err(|error| with_count(error, index, workers))?)?;
+    }
+    Ok(pool)
+}
+
+fn checked_sizes(config: &Config<'_>) -> Result<usize> {
+    if config.workers > MAX_WORKERS {
+        return Err(error!(
+            InvalidArgument,
+            "{} workers were asked for, and a pool has at most {MAX_WORKERS}; 0 means as many as the process may use",
+            config.workers
+        ));
+    }
+    match config.inbox_capacity {
+        0 => Ok(DEFAULT_INBOX_CAPACITY),
+        capacity if capacity <= MAX_INBOX_CAPACITY => Ok(capacity.max(2).next_power_of_two()),
+        capacity => Err(error!(
+            InvalidArgument,
+            "an inbox of {capacity} tasks a worker was asked for, and the most is {MAX_INBOX_CAPACITY}"
+        )),
+    }
+}
+
+fn with_count(error: Error, started: usize, wanted: usize) -> Error {
+    Error::new(error.status(), format_args!("worker {started} of {wanted}: {error}"))
+}

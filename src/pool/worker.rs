@@ -1,0 +1,266 @@
+//! One worker: where it looks for work, how it waits, and when it sleeps.
+//!
+//! A worker's whole life is a wait: for the end of the pool. Waiting for a future, a group or the other half of a fork is
+//! the same thing, deeper in the stack: [`Worker::wait_until`] runs other work until its target is done, searches for a
+//! bounded time when there is none, and then sleeps as [`event_count`](crate::protocol::event_count) prescribes, woken by
+//! new work or by its target.
+
+use super::core::{Awaited, Core};
+use super::fork_join::Job;
+use super::task::TaskRef;
+use crate::os::{clock, thread};
+use crate::protocol::deque::Steal;
+use crate::protocol::shutdown::Shutdown;
+use crate::sync::{SearchBudget, spin_loop, thread_slot};
+use core::cell::Cell;
+use core::ptr::{self, NonNull};
+
+/// How long a worker looks for work before it sleeps.
+const SEARCH_NS: u64 = 20_000;
+/// A worker with less stack than this left does not help while it waits: what it would run could need more.
+const STACK_RESERVE: usize = 128 << 10;
+/// How long a worker sleeps at most when it waits for another pool, whose completions do not know its bed.
+const FOREIGN_NAP_NS: u64 = 1_000_000;
+/// The index of a thread that runs tasks of a pool without being one of its workers.
+pub const GUEST: usize = usize::MAX;
+
+/// The context of running work: the worker that runs it. Tasks and forks get it as an argument.
+#[derive(Debug)]
+pub struct Worker {
+    core: *const Core,
+    index: usize,
+    random: Cell<u64>,
+    stack_bottom: usize,
+}
+
+/// Something to run.
+enum Work {
+    Job(NonNull<Job>),
+    Task(TaskRef),
+}
+
+impl Awaited for Shutdown {
+    fn is_done(&self) -> bool {
+        self.is_terminated()
+    }
+    fn register_helper(&self) -> bool {
+        // Termination gives every worker a permit.
+        true
+    }
+    fn address(&self) -> usize {
+        0
+    }
+    fn block(&self, _: Option<u64>) -> bool {
+        unreachable!("a worker's life is not spent blocked")
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(core: &Core, index: usize) -> Worker {
+        Worker {
+            core,
+            index,
+            random: Cell::new((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            stack_bottom: thread::stack_bottom(),
+        }
+    }
+
+    /// A thread from outside that runs tasks of the pool for a moment. It never helps, so its stack does not matter.
+    pub(crate) fn guest(core: &Core) -> Worker {
+        Worker { core, index: GUEST, random: Cell::new(1), stack_bottom: 0 }
+    }
+
+    /// The worker or guest that the calling thread is, of whatever pool.
+    pub(crate) fn current<'a>() -> Option<&'a Worker> {
+        // SAFETY: the slot holds 0, or the address of the worker this thread runs as, which outlives what it calls.
+        unsafe { ptr::with_exposed_provenance::<Worker>(thread_slot::get()).as_ref() }
+    }
+
+    /// Calls `action` with this as the calling thread's worker.
+    pub(crate) fn run_as_current<R>(&self, action: impl FnOnce(&Worker) -> R) -> R {
+        let before = thread_slot::get();
+        thread_slot::set(ptr::from_ref(self).expose_provenance());
+        let result = action(self);
+        thread_slot::set(before);
+        result
+    }
+
+    /// The number of this worker in its pool, or [`GUEST`].
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// How many workers its pool has.
+    pub fn pool_workers(&self) -> usize {
+        self.core().workers()
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        // SAFETY: a worker, or a guest, runs only while its pool lives.
+        unsafe { &*self.core }
+    }
+
+    pub(crate) fn is_guest(&self) -> bool {
+        self.index == GUEST
+    }
+
+    pub(crate) fn belongs_to(&self, core: &Core) -> bool {
+        ptr::eq(self.core, core)
+    }
+
+    pub(crate) fn work_until_terminated(&self) {
+        self.wait_until(self.core().shutdown(), None);
+    }
+
+    /// Runs other work until `target` is done, and sleeps when there is none. False when the time ran out first.
+    pub(crate) fn wait_until(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        if self.is_guest() || !self.has_stack_to_help() {
+            return target.block(deadline_ns);
+        }
+        while !target.is_done() {
+            if deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline) {
+                return false;
+            }
+            if let Some(work) = self.take() {
+                self.run(work);
+            } else if let Some(work) = self.search(target, deadline_ns) {
+                self.run(work);
+            } else if !target.is_done() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// As [`wait_until`](Self::wait_until), for something that a foreign pool completes. Helping its own pool meanwhile is
+    /// what lets two pools wait for each other's tasks.
+    pub(crate) fn wait_until_foreign(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        if self.is_guest() {
+            return target.block(deadline_ns);
+        }
+        loop {
+            let now = clock::monotonic_ns();
+            if deadline_ns.is_some_and(|deadline| now >= deadline) {
+                return target.is_done();
+            }
+            let nap = now + FOREIGN_NAP_NS;
+            if self.wait_until(target, Some(deadline_ns.map_or(nap, |deadline| deadline.min(nap)))) {
+                return true;
+            }
+        }
+    }
+
+    /// Looks for work, sleeping in between, until there is some, `target` is done or the time has run out; the latter two
+    /// give `None`. The order of the steps is that of the event count's table.
+    fn search(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
+        let core = self.core();
+        let sleep = core.sleep();
+        let is_late = || deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline);
+        let mut searching = sleep.try_begin_search();
+        loop {
+            if searching {
+                let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
+                let found = loop {
+                    if let Some(work) = self.steal() {
+                        break Some(work);
+                    }
+                    if target.is_done() || is_late() {
+                        sleep.end_search(self.index, || core.has_work());
+                        return None;
+                    }
+                    if budget.is_spent() {
+                        break None;
+                    }
+                    spin_loop();
+                };
+                if found.is_some() {
+                    sleep.end_search(self.index, || core.has_work());
+                    return found;
+                }
+            }
+            sleep.wait_on(self.index, target.address());
+            let registered = target.register_helper();
+            sleep.announce(self.index, searching);
+            if registered && !core.has_work() && !target.is_done() {
+                sleep.park(self.index, deadline_ns);
+            }
+            sleep.withdraw(self.index);
+            sleep.wait_on(self.index, 0);
+            searching = true;
+        }
+    }
+
+    /// What is nearest: the newest fork of this worker, then the oldest task of its shard, or of the next.
+    fn take(&self) -> Option<Work> {
+        let core = self.core();
+        let deque = core.deque(self.index);
+        if !deque.is_empty() {
+            // SAFETY: this thread is the worker, and owns its deque.
+            if let Some(job) = unsafe { deque.pop() } {
+                return Some(Work::Job(job));
+            }
+        }
+        self.take_task()
+    }
+
+    fn take_task(&self) -> Option<Work> {
+        // SAFETY: the queue's reference comes with the pointer.
+        self.core().inbox().pop(self.index).map(|task| Work::Task(unsafe { TaskRef::adopt(task) }))
+    }
+
+    /// The oldest fork of another worker, beginning with a random one, or any task.
+    fn steal(&self) -> Option<Work> {
+        let core = self.core();
+        let workers = core.workers();
+        let start = self.next_random() as usize % workers;
+        for victim in (start..workers).chain(0..start).filter(|victim| *victim != self.index) {
+            if let Steal::Got(job) = core.deque(victim).steal() {
+                return Some(Work::Job(job));
+            }
+        }
+        self.take_task()
+    }
+
+    /// Runs the oldest queued task, if there is one.
+    pub(crate) fn run_queued_task(&self) -> bool {
+        self.take_task().is_some_and(|work| {
+            self.run(work);
+            true
+        })
+    }
+
+    fn run(&self, work: Work) {
+        match work {
+            // SAFETY: a job taken from a deque is run once, by its taker; its frame waits for that.
+            Work::Job(job) => unsafe { Job::run(job, self) },
+            Work::Task(task) => {
+                // SAFETY: this thread is a worker of the pool, or a counted guest.
+                unsafe { task.run(self) };
+            }
+        }
+    }
+
+    /// Waits until `task`'s other references are gone, running what stands before it in the queues.
+    pub(crate) fn help_until_sole(&self, task: &TaskRef) {
+        while !task.header().state.is_sole() {
+            if !self.run_queued_task() {
+                spin_loop();
+            }
+        }
+    }
+
+    fn has_stack_to_help(&self) -> bool {
+        let here = 0u8;
+        (&raw const here).addr().saturating_sub(self.stack_bottom) > STACK_RESERVE
+    }
+
+    /// Xorshift: any start will do, and no two workers walk in step.
+    fn next_random(&self) -> u64 {
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random.set(x);
+        x
+    }
+}

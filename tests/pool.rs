@@ -1,0 +1,348 @@
+//! The pool as a Rust program uses it, on real threads.
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+use vgpu_pool::error::{Error, Result, Status};
+use vgpu_pool::parallel::{self, Tiling};
+use vgpu_pool::pool::{Config, Pinning, Pool, WhenFull, Worker};
+
+fn pool(workers: usize) -> Pool {
+    Pool::new(&Config { workers, pinning: Pinning::Off, ..Config::default() }).unwrap()
+}
+
+fn status<T>(result: Result<T>) -> Option<Status> {
+    result.err().map(|error| error.status())
+}
+
+fn failure(text: &str) -> Error {
+    Error::new(Status::TaskFailed, format_args!("{text}"))
+}
+
+#[test]
+fn a_future_gives_the_value_of_its_task() {
+    let pool = pool(2);
+    let futures: Vec<_> = (0..1000).map(|i| pool.submit(move |_| i * 2).unwrap()).collect();
+    for (i, future) in futures.into_iter().enumerate() {
+        assert_eq!(future.get().unwrap(), i * 2);
+    }
+}
+
+#[test]
+fn a_default_pool_has_a_worker_for_every_cpu_it_may_use() {
+    let pool = Pool::new(&Config::default()).unwrap();
+    assert!(pool.workers() >= 1);
+    assert!(pool.workers() <= std::thread::available_parallelism().unwrap().get());
+    assert_eq!(pool.unpinned_workers(), 0);
+}
+
+#[test]
+fn values_and_closures_are_dropped_exactly_once() {
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let drops = Arc::new(AtomicUsize::new(0));
+    let pool = pool(2);
+    for round in 0..100 {
+        let counted = Counted(drops.clone());
+        let future = pool.submit(move |_| counted).unwrap();
+        match round % 4 {
+            0 => drop(future.get().unwrap()),
+            1 => drop(future),
+            2 => drop((future.cancel(), future)),
+            _ => future.wait().unwrap(),
+        }
+    }
+    pool.wait_all().unwrap();
+    drop(pool);
+    assert_eq!(drops.load(SeqCst), 100);
+}
+
+#[test]
+fn a_panic_comes_out_at_get() {
+    let pool = pool(1);
+    let future = pool.submit(|_| -> u32 { panic!("seven is {}", 7) }).unwrap();
+    let error = future.get().unwrap_err();
+    assert_eq!(error.status(), Status::Panic);
+    assert!(error.message().contains("seven is 7"), "{error}");
+    let future = pool.submit(|_| -> u32 { panic!("again") }).unwrap();
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.get_or_resume())).unwrap_err();
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"again"));
+    assert_eq!(pool.submit(|_| 1).unwrap().get().unwrap(), 1);
+}
+
+#[test]
+fn an_error_comes_out_at_get() {
+    let pool = pool(1);
+    let future = pool.try_submit(|_| -> Result<u32> { Err(failure("no luck")) }).unwrap();
+    assert_eq!(future.get().unwrap_err().message(), "no luck");
+}
+
+/// Keeps the only worker busy until told otherwise.
+fn blocker(pool: &Pool) -> Arc<AtomicBool> {
+    let (started, release) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let inner = (started.clone(), release.clone());
+    drop(pool.submit(move |_| {
+        inner.0.store(true, SeqCst);
+        while !inner.1.load(SeqCst) {
+            std::thread::yield_now();
+        }
+    }));
+    while !started.load(SeqCst) {
+        std::thread::yield_now();
+    }
+    release
+}
+
+#[test]
+fn a_task_can_be_cancelled_until_it_starts() {
+    let pool = pool(1);
+    let release = blocker(&pool);
+    let ran = Arc::new(AtomicBool::new(false));
+    let inner = ran.clone();
+    let future = pool.submit(move |_| inner.store(true, SeqCst)).unwrap();
+    assert!(!future.is_ready());
+    assert!(future.cancel());
+    assert!(!future.cancel());
+    assert!(future.is_ready());
+    assert_eq!(status(future.get()), Some(Status::Cancelled));
+    release.store(true, SeqCst);
+    let done = pool.submit(|_| ()).unwrap();
+    done.wait().unwrap();
+    assert!(!done.cancel());
+    assert!(!ran.load(SeqCst));
+}
+
+#[test]
+fn a_timed_wait_ends_in_time_and_the_task_goes_on() {
+    let pool = pool(1);
+    let release = blocker(&pool);
+    let future = pool.submit(|_| 5).unwrap();
+    let start = Instant::now();
+    assert_eq!(status(future.wait_for(Duration::from_millis(30))), Some(Status::TimedOut));
+    assert!(start.elapsed() >= Duration::from_millis(30));
+    assert_eq!(status(future.wait_for(Duration::ZERO)), Some(Status::TimedOut));
+    release.store(true, SeqCst);
+    future.wait_for(Duration::MAX).unwrap();
+    assert_eq!(future.get().unwrap(), 5);
+}
+
+#[test]
+fn a_callback_is_called_once_before_or_after_the_task() {
+    let pool = pool(1);
+    for late in [false, true] {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let release = blocker(&pool);
+        let mut future = pool.try_submit(|_| -> Result<()> { Err(failure("told")) }).unwrap();
+        if late {
+            release.store(true, SeqCst);
+            future.wait().unwrap();
+        }
+        let inner = calls.clone();
+        future
+            .on_complete(move |outcome| {
+                assert_eq!(outcome.unwrap_err().message(), "told");
+                inner.fetch_add(1, SeqCst);
+            })
+            .unwrap();
+        assert_eq!(calls.load(SeqCst), usize::from(late));
+        release.store(true, SeqCst);
+        pool.wait_all().unwrap();
+        assert_eq!(calls.load(SeqCst), 1);
+    }
+}
+
+#[test]
+fn waiting_inside_a_task_helps() {
+    let pool = Arc::new(pool(1));
+    let inner = pool.clone();
+    let outer = pool.try_submit(move |_| inner.submit(|_| 3)?.get()).unwrap();
+    assert_eq!(outer.get().unwrap(), 3);
+    let inner = pool.clone();
+    let outer = pool.try_submit(move |_| {
+        let mut group = inner.group()?;
+        for _ in 0..10 {
+            group.submit(|_| Ok(()))?;
+        }
+        group.wait()
+    });
+    outer.unwrap().get().unwrap();
+}
+
+#[test]
+fn two_pools_may_wait_for_each_other() {
+    let (a, b) = (Arc::new(pool(1)), Arc::new(pool(1)));
+    let (a2, b2) = (a.clone(), b.clone());
+    let future = a.try_submit(move |_| b2.try_submit(move |_| a2.submit(|_| 9)?.get())?.get()).unwrap();
+    assert_eq!(future.get().unwrap(), 9);
+}
+
+#[test]
+fn what_waits_for_its_own_end_is_refused() {
+    let pool = Arc::new(pool(1));
+    let inner = pool.clone();
+    let future = pool.try_submit(move |_| inner.wait_all()).unwrap();
+    assert_eq!(status(future.get()), Some(Status::WouldDeadlock));
+}
+
+#[test]
+fn a_full_inbox_does_what_was_chosen() {
+    for when_full in [WhenFull::Error, WhenFull::Block, WhenFull::Run] {
+        let config = Config { workers: 1, inbox_capacity: 2, when_full, pinning: Pinning::Off, ..Config::default() };
+        let pool = Pool::new(&config).unwrap();
+        let release = blocker(&pool);
+        let here = std::thread::current().id();
+        let futures: Vec<_> = (0..5).map(|_| pool.submit(move |_| std::thread::current().id() == here)).collect();
+        release.store(true, SeqCst);
+        let refused = futures.iter().filter(|f| f.as_ref().is_err_and(|e| e.status() == Status::QueueFull)).count();
+        let here: Vec<bool> = futures.into_iter().flatten().map(|f| f.get().unwrap()).collect();
+        match when_full {
+            WhenFull::Error => assert_eq!((refused, here), (3, vec![false, false])),
+            WhenFull::Block => assert_eq!((refused, here), (0, vec![true, true, true, false, false])),
+            WhenFull::Run => assert_eq!((refused, here), (0, vec![false, false, true, true, true])),
+        }
+    }
+}
+
+#[test]
+fn a_group_reports_its_first_failure_and_can_be_used_again() {
+    let pool = pool(2);
+    let mut group = pool.group().unwrap();
+    for i in 0..20 {
+        group.submit(move |_| if i == 7 { Err(failure("seven")) } else { Ok(()) }).unwrap();
+    }
+    assert_eq!(group.wait().unwrap_err().message(), "seven");
+    group.submit(|_| Ok(())).unwrap();
+    group.wait().unwrap();
+}
+
+#[test]
+fn destroying_runs_what_was_accepted() {
+    let done = Arc::new(AtomicUsize::new(0));
+    let pool = Arc::new(pool(2));
+    for _ in 0..100 {
+        let (inner, done) = (Arc::downgrade(&pool), done.clone());
+        drop(pool.submit(move |_| {
+            std::thread::sleep(Duration::from_micros(50));
+            if let Some(pool) = inner.upgrade() {
+                let done = done.clone();
+                drop(pool.submit(move |_| done.fetch_add(1, SeqCst)));
+            }
+            done.fetch_add(1, SeqCst);
+        }));
+    }
+    // The last reference may be one of the tasks': then that task would destroy the pool. Wait for them first.
+    pool.wait_all().unwrap();
+    drop(Arc::into_inner(pool));
+    assert_eq!(done.load(SeqCst), 200);
+}
+
+fn fib(worker: &Worker, n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = worker.join(|w| fib(w, n - 1), |w| fib(w, n - 2));
+    a + b
+}
+
+#[test]
+fn joins_nest() {
+    for workers in [1, 2, 4] {
+        assert_eq!(pool(workers).run(|worker| Ok(fib(worker, 22))).unwrap(), 17711);
+    }
+}
+
+#[test]
+fn a_panic_in_either_half_of_a_join_comes_out() {
+    let pool = pool(2);
+    for half in 0..2 {
+        let result = pool.run(|worker| {
+            worker.join(|_| assert!(half != 0, "left"), |_| assert!(half != 1, "right"));
+            Ok(())
+        });
+        let error = result.unwrap_err();
+        assert_eq!(error.status(), Status::Panic);
+        assert!(error.message().contains(["left", "right"][half]), "{error}");
+    }
+}
+
+#[test]
+fn a_loop_covers_its_range_exactly_once() {
+    let pool = pool(3);
+    for n in [0usize, 1, 2, 7, 100, 1001] {
+        for grain in [0usize, 1, 3, 64, usize::MAX] {
+            for pool in [Some(&pool), None] {
+                let counts: Vec<AtomicUsize> = (0..n).map(|_| AtomicUsize::new(0)).collect();
+                parallel::for_range(pool, 0..n, grain, |_, piece| {
+                    assert!(!piece.is_empty() && (grain == 0 || piece.len() <= grain));
+                    piece.for_each(|i| {
+                        counts[i].fetch_add(1, SeqCst);
+                    });
+                    Ok(())
+                })
+                .unwrap();
+                assert!(counts.iter().all(|count| count.load(SeqCst) == 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failing_piece_ends_the_loop() {
+    let pool = pool(2);
+    for pool in [Some(&pool), None] {
+        let result = parallel::for_range(pool, 0..1000, 1, |_, piece| match piece.start {
+            500 => Err(failure("five hundred")),
+            _ => Ok(()),
+        });
+        assert_eq!(result.unwrap_err().message(), "five hundred");
+    }
+}
+
+#[test]
+fn tiles_cover_the_rectangle_exactly_once() {
+    let pool = pool(2);
+    for (rows, columns, tile_rows, tile_columns) in [(10, 7, 3, 2), (1, 1, 5, 5), (0, 5, 1, 1), (64, 64, 8, 64)] {
+        let counts: Vec<AtomicUsize> = (0..rows * columns).map(|_| AtomicUsize::new(0)).collect();
+        let tiling = Tiling { rows, columns, tile_rows, tile_columns };
+        parallel::for_tiles(Some(&pool), tiling, |_, tile| {
+            for row in tile.rows {
+                for column in tile.columns.clone() {
+                    counts[row * columns + column].fetch_add(1, SeqCst);
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert!(counts.iter().all(|count| count.load(SeqCst) == 1));
+    }
+    let tiling = Tiling { rows: 4, columns: 4, tile_rows: 0, tile_columns: 1 };
+    assert_eq!(status(parallel::for_tiles(Some(&pool), tiling, |_, _| Ok(()))), Some(Status::InvalidArgument));
+    let tiling = Tiling { rows: usize::MAX, columns: usize::MAX, tile_rows: 1, tile_columns: 1 };
+    assert_eq!(status(parallel::for_tiles(Some(&pool), tiling, |_, _| Ok(()))), Some(Status::Overflow));
+}
+
+#[test]
+fn many_threads_submit_at_a_time() {
+    let pool = pool(2);
+    let sum = Arc::new(AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for i in 0..2000 {
+                    let sum = sum.clone();
+                    drop(pool.submit(move |_| sum.fetch_add(i, SeqCst)));
+                    if i % 100 == 0 {
+                        pool.submit(|_| ()).unwrap().wait().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    pool.wait_all().unwrap();
+    assert_eq!(sum.load(SeqCst), 4 * 1999 * 1000);
+}

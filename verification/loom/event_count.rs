@@ -1,0 +1,214 @@
+//! Workers that sleep and producers that wake them.
+//!
+//! In every model the notification under test is the only source of a wake-up: the workers are let go by the job that runs
+//! last, and if a wake-up is lost then some job never runs, everybody sleeps, and loom reports a deadlock. The models are
+//! generic over the design, so that the wrong ones of the zoo run through the same.
+
+use crate::model::Model;
+use crate::worker_loop::{Found, Host, Sleep, work, work_from_sleep};
+use loom::thread;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use vgpu_pool::protocol::event_count::EventCount;
+use vgpu_pool::sync::{AtomicU32, AtomicUsize, RELAXED, Site, UnsafeCell};
+
+const PUBLISH: Site = Site::new("model.PUBLISH", Ordering::Release, "the payload is written before the job is taken");
+const TAKE: Site = Site::new("model.TAKE", Ordering::Acquire, "pairs with PUBLISH");
+
+/// A pool of nothing but an inbox, which is a set of job numbers in one word, and a design for sleeping.
+pub(crate) struct Scene<S> {
+    sleep: S,
+    inbox: AtomicUsize,
+    workers: usize,
+    left: AtomicUsize,
+    stop: AtomicU32,
+    payload: [UnsafeCell<u32>; 2],
+    /// Job 0 never comes back: the worker that has taken it is of no use for job 1.
+    first_is_long: bool,
+    /// Who ran each job, and how it was found.
+    log: Mutex<[u64; 2]>,
+}
+
+// SAFETY: a payload is written by the producer before it publishes the job, and read by the one that takes it.
+unsafe impl<S: Sync> Sync for Scene<S> {}
+// SAFETY: as above.
+unsafe impl<S: Send> Send for Scene<S> {}
+
+impl<S: Sleep> Scene<S> {
+    pub(crate) fn new(workers: usize, jobs: usize, first_is_long: bool) -> Arc<Scene<S>> {
+        Arc::new(Scene {
+            sleep: S::new(workers),
+            inbox: AtomicUsize::new(0),
+            workers,
+            left: AtomicUsize::new(jobs - usize::from(first_is_long)),
+            stop: AtomicU32::new(0),
+            payload: [UnsafeCell::new(0), UnsafeCell::new(0)],
+            first_is_long,
+            log: Mutex::new([0; 2]),
+        })
+    }
+
+    /// What a producer does.
+    fn submit(&self, job: usize) {
+        // SAFETY: nobody takes the job before it is published.
+        self.payload[job].with_mut(|payload| unsafe { *payload = 1 });
+        self.inbox.fetch_or(1 << job, PUBLISH);
+        self.sleep.notify_one(0);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(TAKE) == 1
+    }
+
+    fn spawn_worker(self: &Arc<Self>, worker: usize) -> thread::JoinHandle<()> {
+        let scene = self.clone();
+        thread::spawn(move || work(&*scene, worker, || scene.stopped()))
+    }
+
+    /// A worker that sleeps from the start, which spares loom the ways that lead there.
+    fn spawn_sleeper(self: &Arc<Self>, worker: usize) -> thread::JoinHandle<()> {
+        self.sleep.announce(worker, false);
+        let scene = self.clone();
+        thread::spawn(move || work_from_sleep(&*scene, worker, || scene.stopped()))
+    }
+
+    fn spawn_producer(self: &Arc<Self>, jobs: &'static [usize]) -> thread::JoinHandle<()> {
+        let scene = self.clone();
+        thread::spawn(move || jobs.iter().for_each(|&job| scene.submit(job)))
+    }
+
+    fn outcome(&self, threads: Vec<thread::JoinHandle<()>>) -> u64 {
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let log = self.log.lock().unwrap();
+        log[0] * 100 + log[1]
+    }
+}
+
+impl<S: Sleep> Host for Scene<S> {
+    type Sleep = S;
+    type Job = usize;
+
+    fn sleep(&self) -> &S {
+        &self.sleep
+    }
+
+    fn take(&self, _worker: usize) -> Option<usize> {
+        let jobs = self.inbox.load(RELAXED);
+        if jobs == 0 {
+            return None;
+        }
+        let lowest = jobs & jobs.wrapping_neg();
+        (self.inbox.fetch_and(!lowest, TAKE) & lowest != 0).then_some(lowest.trailing_zeros() as usize)
+    }
+
+    fn has_work(&self) -> bool {
+        self.inbox.load(RELAXED) != 0
+    }
+
+    fn run(&self, worker: usize, job: usize, found: Found) -> bool {
+        // SAFETY: taken once, and loom says whether the producer's write comes before.
+        assert_eq!(self.payload[job].with(|payload| unsafe { *payload }), 1);
+        let how = match found {
+            Found::Local | Found::Searching => 1,
+            Found::Withdrawn => 2,
+            Found::Woken => 3,
+        };
+        let entry = &mut self.log.lock().unwrap()[job];
+        assert_eq!(*entry, 0, "job {job} ran twice");
+        *entry = worker as u64 * 10 + how;
+        if self.first_is_long && job == 0 {
+            return false;
+        }
+        if self.left.fetch_sub(1, RELAXED) == 1 {
+            self.stop.store(1, PUBLISH);
+            if self.workers > 1 {
+                self.sleep.wake_all();
+            }
+        }
+        true
+    }
+}
+
+/// One worker, one producer, one job.
+///
+/// Outcomes: the worker finds it at its first look (1), at the look after its announcement (2), or after a sleep (3).
+pub(crate) const fn one_and_one<S: Sleep>() -> Model {
+    Model { name: "event_count/1 worker 1 producer", bound: 4, outcomes: &[100, 200, 300], run: run_one_and_one::<S> }
+}
+fn run_one_and_one<S: Sleep>() -> u64 {
+    let scene = Scene::<S>::new(1, 1, false);
+    scene.outcome(vec![scene.spawn_worker(0), scene.spawn_producer(&[0])])
+}
+
+/// One worker, two producers with a job each.
+pub(crate) const fn one_and_two<S: Sleep>() -> Model {
+    Model { name: "event_count/1 worker 2 producers", bound: 3, outcomes: &[], run: run_one_and_two::<S> }
+}
+fn run_one_and_two<S: Sleep>() -> u64 {
+    let scene = Scene::<S>::new(1, 2, false);
+    scene.outcome(vec![scene.spawn_worker(0), scene.spawn_producer(&[0]), scene.spawn_producer(&[1])])
+}
+
+/// Two workers, one producer, one job.
+pub(crate) const fn two_and_one<S: Sleep>() -> Model {
+    Model { name: "event_count/2 workers 1 producer", bound: 2, outcomes: &[], run: run_two_and_one::<S> }
+}
+fn run_two_and_one<S: Sleep>() -> u64 {
+    let scene = Scene::<S>::new(2, 1, false);
+    scene.outcome(vec![scene.spawn_worker(0), scene.spawn_worker(1), scene.spawn_producer(&[0])])
+}
+
+/// The last searcher leaves for a long job while the producer, who saw it search, wakes nobody for the next.
+pub(crate) const fn last_searcher_leaves<S: Sleep>() -> Model {
+    Model { name: "event_count/the last searcher leaves", bound: 2, outcomes: &[], run: run_last_searcher_leaves::<S> }
+}
+fn run_last_searcher_leaves<S: Sleep>() -> u64 {
+    let scene = Scene::<S>::new(2, 2, true);
+    scene.outcome(vec![scene.spawn_sleeper(1), scene.spawn_worker(0), scene.spawn_producer(&[0, 1])])
+}
+
+/// A worker is claimed while it withdraws, finds a long job, and leaves before its claimer has counted it.
+pub(crate) const fn claimed_while_withdrawing<S: Sleep>() -> Model {
+    Model {
+        name: "event_count/claimed while withdrawing",
+        bound: 2,
+        outcomes: &[],
+        run: run_claimed_while_withdrawing::<S>,
+    }
+}
+fn run_claimed_while_withdrawing<S: Sleep>() -> u64 {
+    let scene = Scene::<S>::new(2, 2, true);
+    scene.outcome(vec![
+        scene.spawn_sleeper(1),
+        scene.spawn_worker(0),
+        scene.spawn_producer(&[0]),
+        scene.spawn_producer(&[1]),
+    ])
+}
+
+#[test]
+fn one_worker_one_producer() {
+    one_and_one::<EventCount>().verify();
+}
+
+#[test]
+fn one_worker_two_producers() {
+    one_and_two::<EventCount>().verify();
+}
+
+#[test]
+fn two_workers_one_producer() {
+    two_and_one::<EventCount>().verify();
+}
+
+#[test]
+fn the_last_searcher_wakes_a_successor() {
+    last_searcher_leaves::<EventCount>().verify();
+}
+
+#[test]
+fn a_claim_counts_from_its_first_step() {
+    claimed_while_withdrawing::<EventCount>().verify();
+}

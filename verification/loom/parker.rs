@@ -1,0 +1,149 @@
+//! One sleeper, and permits that come before, during and after it goes to sleep.
+
+use crate::model::{Model, every_site_is_needed};
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use vgpu_pool::protocol::parker::{Parker, SITES};
+use vgpu_pool::sync::{AtomicU32, RELAXED, UnsafeCell};
+
+/// A parker and two messages, each written by one unparker before its permit.
+struct Scene {
+    parker: Parker,
+    messages: [UnsafeCell<u32>; 2],
+    sent: [AtomicU32; 2],
+}
+
+// SAFETY: each message is written by one thread before its flag, and read by the sleeper after it.
+unsafe impl Sync for Scene {}
+// SAFETY: as above.
+unsafe impl Send for Scene {}
+
+impl Scene {
+    fn new() -> Arc<Scene> {
+        Arc::new(Scene {
+            parker: Parker::new(),
+            messages: [UnsafeCell::new(0), UnsafeCell::new(0)],
+            sent: [AtomicU32::new(0), AtomicU32::new(0)],
+        })
+    }
+
+    /// Writes a message, says so in a relaxed flag, and gives the permit: the permit alone orders the message.
+    fn send(&self, which: usize) {
+        // SAFETY: only this thread writes this message, and nobody reads it before the flag.
+        self.messages[which].with_mut(|message| unsafe { *message = 1 });
+        self.sent[which].store(1, RELAXED);
+        self.parker.unpark();
+    }
+
+    fn has(&self, which: usize) -> bool {
+        self.sent[which].load(RELAXED) == 1
+    }
+
+    fn read(&self, which: usize) -> u32 {
+        // SAFETY: the flag was seen, and loom says whether the permit ordered the message before.
+        self.messages[which].with(|message| unsafe { *message })
+    }
+}
+
+/// A permit comes at any moment around the sleep; a second park needs a second permit.
+///
+/// Outcomes: 1 when both permits came before the first park and counted once, so that only the third, given after the
+/// first park, ended the second; 0 when the sleeper had to come back twice.
+const PERMITS: Model = Model { name: "parker/permits", bound: 4, outcomes: &[0, 1], run: permits };
+fn permits() -> u64 {
+    let scene = Scene::new();
+    let sleeper = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            let mut parks = 0;
+            while !scene.has(0) || !scene.has(1) {
+                scene.parker.park(None);
+                parks += 1;
+            }
+            parks
+        })
+    };
+    let unparker = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            scene.send(0);
+            scene.send(1);
+        })
+    };
+    unparker.join().unwrap();
+    sleeper.join().unwrap()
+}
+
+/// What was written before the permit is seen by the one that took it, with no look at any flag.
+///
+/// One outcome: the message is there.
+const MESSAGE: Model = Model { name: "parker/message", bound: 4, outcomes: &[1], run: message };
+fn message() -> u64 {
+    let scene = Scene::new();
+    let sleeper = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            scene.parker.park(None);
+            scene.read(0) as u64
+        })
+    };
+    let unparker = thread::spawn(move || scene.send(0));
+    unparker.join().unwrap();
+    sleeper.join().unwrap()
+}
+
+/// Two unparkers: the sleeper parks until it has both messages. If their permits became one, it carried both.
+///
+/// Outcomes: the number of parks, and whether the first park brought both messages. One permit with both (11); two
+/// permits, the first with one message (20) ... see the list.
+const TWO_UNPARKERS: Model =
+    Model { name: "parker/two unparkers", bound: 3, outcomes: &[11, 20, 21], run: two_unparkers };
+fn two_unparkers() -> u64 {
+    let scene = Scene::new();
+    let sleeper = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            scene.parker.park(None);
+            let both = scene.has(0) && scene.has(1);
+            let mut parks = 1;
+            while !(scene.has(0) && scene.has(1)) {
+                scene.parker.park(None);
+                parks += 1;
+            }
+            parks * 10 + u64::from(both)
+        })
+    };
+    let unparkers: Vec<_> = (0..2)
+        .map(|which| {
+            let scene = scene.clone();
+            thread::spawn(move || scene.send(which))
+        })
+        .collect();
+    for unparker in unparkers {
+        unparker.join().unwrap();
+    }
+    let outcome = sleeper.join().unwrap();
+    assert_eq!(scene.read(0) + scene.read(1), 2);
+    outcome
+}
+
+#[test]
+fn permits_before_during_and_after() {
+    PERMITS.verify();
+}
+
+#[test]
+fn a_permit_carries_what_was_done_before_it() {
+    MESSAGE.verify();
+}
+
+#[test]
+fn two_permits_may_become_one_but_none_is_lost() {
+    TWO_UNPARKERS.verify();
+}
+
+#[test]
+fn every_parker_site_is_needed() {
+    every_site_is_needed(SITES, &[("parker.PARK_TAKE", Relaxed, MESSAGE), ("parker.UNPARK", Relaxed, MESSAGE)]);
+}
