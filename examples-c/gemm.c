@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <vgpu_pool.h>
 
@@ -80,7 +81,30 @@ static int find(void *library, const char *name, void *function, size_t size) {
     return symbol != NULL;
 }
 
-static int open_peer(const char *path, struct peer *peer) {
+/* OpenBLAS chooses its kernels by the processor's model number, and for one that it does not know, as virtual machines often show,
+ * it takes those for SSE. Winning against that would mean nothing: we start again and tell it what the processor can do. */
+static void insist_on_good_kernels(void *library, char **arguments) {
+    const char *(*name_of_core)(void) = NULL;
+    const char *wanted = strcmp(peak_instruction_set(), "AVX-512") == 0 ? "SKYLAKEX" : "HASWELL";
+    const char *name;
+    if (!find(library, "openblas_get_corename", &name_of_core, sizeof name_of_core)) {
+        return;
+    }
+    name = name_of_core();
+    printf("OpenBLAS uses its kernels for %s\n", name);
+    if (strcmp(peak_instruction_set(), "portable") == 0 || getenv("OPENBLAS_CORETYPE") != NULL ||
+        (strcmp(name, "Prescott") != 0 && strcmp(name, "Core2") != 0 && strcmp(name, "Nehalem") != 0)) {
+        return;
+    }
+    printf("starting again with OPENBLAS_CORETYPE=%s\n", wanted);
+    fflush(stdout);
+    if (setenv("OPENBLAS_CORETYPE", wanted, 1) == 0) {
+        execv("/proc/self/exe", arguments);
+    }
+    perror("gemm: could not start again");
+}
+
+static int open_peer(const char *path, char **arguments, struct peer *peer) {
     void *library;
     memset(peer, 0, sizeof *peer);
     if (path == NULL) {
@@ -96,6 +120,7 @@ static int open_peer(const char *path, struct peer *peer) {
         fprintf(stderr, "gemm: %s has no cblas_sgemm and cblas_dgemm\n", path);
         return -1;
     }
+    insist_on_good_kernels(library, arguments);
     if (!find(library, "openblas_set_num_threads", &peer->set_num_threads, sizeof peer->set_num_threads)) {
         printf("note: %s has no openblas_set_num_threads: it chooses its number of threads itself\n", path);
     }
@@ -390,7 +415,7 @@ int main(int count, char **arguments) {
         fputs("usage: gemm [size] [rounds] [--workers N] [--compare libopenblas.so.0]\n", stderr);
         return 2;
     }
-    if (open_peer(options.compare, &peer) != 0) {
+    if (open_peer(options.compare, arguments, &peer) != 0) {
         return 2;
     }
     pools = make_pools(options.workers, lines);

@@ -20,6 +20,7 @@ enum { HEADER_LIMIT = 1 << 20 };
 
 static int fail(struct npy_error *error, const char *path, const char *format, ...) {
     va_list arguments;
+    char *at;
     int used = snprintf(error->text, sizeof error->text, "%.300s: ", path);
     if (used < 0) {
         used = 0;
@@ -27,6 +28,12 @@ static int fail(struct npy_error *error, const char *path, const char *format, .
     va_start(arguments, format);
     vsnprintf(error->text + used, sizeof error->text - (size_t)used, format, arguments);
     va_end(arguments);
+    /* What a file or a file name says may reach a terminal: no line breaks, no control sequences. */
+    for (at = error->text; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 127) {
+            *at = '?';
+        }
+    }
     return -1;
 }
 

@@ -135,6 +135,8 @@ BAD = {
     "fortran_order twice": npy("{'descr': '<f8', 'fortran_order': True, 'fortran_order': False, 'shape': (2, 3), }", DATA),
     "shape twice": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), 'shape': (2, 3), }", DATA),
     "an unknown key": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 3), 'colour': 1, }", DATA),
+    "a line break in a key": npy("{'descr': '<f8', 'two\nlines \x1b[31m': 1, }", DATA),
+    "a line break in a type": npy(GOOD.replace("<f8", "<f8\n\n"), DATA),
     "no comma": npy("{'descr': '<f8' 'fortran_order': False, 'shape': (2, 3), }", DATA),
     "no colon": npy("{'descr' '<f8', 'fortran_order': False, 'shape': (2, 3), }", DATA),
     "an unclosed string": npy("{'descr': '<f8, }", DATA),
@@ -181,6 +183,7 @@ def refuse(what, arguments, output, *must_name):
     siblings = set(output.parent.iterdir()) if output.parent.is_dir() else set()
     result = run(*arguments, "-o", output)
     assert result.returncode == 2, f"{what}: exit code {result.returncode}, stderr {result.stderr!r}"
+    assert all(character >= " " for character in result.stderr[:-1]), f"{what}: control characters: {result.stderr!r}"
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, f"{what}: {len(lines)} lines on stderr: {result.stderr!r}"
     for name in must_name:

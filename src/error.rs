@@ -42,11 +42,13 @@ pub enum Status {
     Overflow = -14,
     /// Reading or writing a file failed.
     Io = -15,
+    /// The task has started, or is done: it cannot be cancelled any more.
+    AlreadyStarted = -16,
 }
 
 impl Status {
     /// Every status, in the order of its number.
-    pub const ALL: [Status; 16] = [
+    pub const ALL: [Status; 17] = [
         Status::Ok,
         Status::InvalidArgument,
         Status::OutOfMemory,
@@ -63,6 +65,7 @@ impl Status {
         Status::Unsupported,
         Status::Overflow,
         Status::Io,
+        Status::AlreadyStarted,
     ];
 
     /// The number of this status in the C ABI.
@@ -94,6 +97,7 @@ impl Status {
             Status::Unsupported => "VGPU_ERROR_UNSUPPORTED",
             Status::Overflow => "VGPU_ERROR_OVERFLOW",
             Status::Io => "VGPU_ERROR_IO",
+            Status::AlreadyStarted => "VGPU_ERROR_ALREADY_STARTED",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A work-stealing, NUMA-aware thread pool with futures and tiled GEMM, model-checked, with a stable C ABI.
 
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod error;
 pub mod gemm;
 pub mod os;

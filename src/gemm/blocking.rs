@@ -225,7 +225,7 @@ mod tests {
                 let plan = Plan::new(&extent, workers, &CacheSizes::default(), PACKED_BYTES);
                 let columns = extent.column_panels.div_ceil(plan.column_runs) * extent.panel;
                 let bytes = plan.runs_per_stripe * columns * plan.blocks_per_stripe * depth * 4;
-                assert!(bytes <= PACKED_BYTES.max(workers * 16 << 20), "{m} {n} {k} {workers}: {plan:?}");
+                assert!(bytes <= PACKED_BYTES.max((workers * 16) << 20), "{m} {n} {k} {workers}: {plan:?}");
                 if m * n * k > 1 << 26 && workers <= 16 {
                     assert!(plan.row_runs * plan.column_runs >= workers.min(extent.row_panels * extent.column_panels));
                 }

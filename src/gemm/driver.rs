@@ -9,7 +9,7 @@
 
 use super::blocking::{Cuts, Extent, PACKED_BYTES, Plan, k_block, part};
 use super::element::Element;
-use super::kernel::{Kernels, Mode, Step};
+use super::kernel::{Kernels, Mode, ROUND, Step};
 use super::pack::{APanel, pack_columns};
 use super::problem::{Product, View};
 use super::runner::TileRunner;
@@ -21,7 +21,7 @@ use core::ops::Range;
 const UNPACKED_ROW_PANELS: usize = 2;
 /// Multiply-adds up to which a B with contiguous rows is used where it lies: it stays in the caches anyway.
 const UNPACKED_WORK: usize = 1 << 20;
-/// Column panels from which on a panel of A is copied.
+/// Column panels from which on a panel of an A with contiguous columns is copied.
 const COPY_A_FROM: usize = 4;
 /// Elements of C below which scaling is not shared out.
 const SCALE_SERIAL_BELOW: usize = 1 << 18;
@@ -279,11 +279,26 @@ impl<T: Element> Job<'_, T> {
             for row_panel in rows.clone() {
                 let lines = self.rows.piece(row_panel);
                 let source = View { first: product.a.at(lines.start, start), ..product.a };
-                // SAFETY: these rows and this block lie within A.
-                let a =
-                    if columns.len() >= COPY_A_FROM { unsafe { a_panel.copy(source, lines.len(), k) } } else { source };
+                let a = if source.column != 1 && columns.len() >= COPY_A_FROM {
+                    // SAFETY: these rows and this block lie within A.
+                    unsafe { a_panel.copy(source, lines.len(), k) }
+                } else {
+                    source
+                };
+                let upcoming = if row_panel + 1 < rows.end {
+                    View { first: product.a.at(lines.end, start), ..product.a }
+                } else {
+                    View { row: 0, column: 0, ..source }
+                };
                 let packing = packs && row_panel == rows.start;
-                for column_panel in columns.clone() {
+                for (index, column_panel) in columns.clone().enumerate() {
+                    // Each call fetches a part of the next panel of A: a row, or, of contiguous columns, as many as it has rounds.
+                    let part = index % kernels.rows;
+                    let (next, next_step) = if upcoming.column <= 1 {
+                        (upcoming.at(part, 0), ROUND * upcoming.column)
+                    } else {
+                        (upcoming.at(0, (part * (k / ROUND)) % k), upcoming.column)
+                    };
                     let vectors = self.columns.piece(column_panel);
                     let column = vectors.start * kernels.lanes;
                     let last = (product.n - (vectors.end - 1) * kernels.lanes).min(kernels.lanes);
@@ -298,6 +313,8 @@ impl<T: Element> Job<'_, T> {
                         b: panel,
                         b_step: width,
                         b_ahead: AHEAD,
+                        next,
+                        next_step,
                         pack: panel,
                         c: product.c.wrapping_add(lines.start * product.c_row + column),
                         c_row: product.c_row,

@@ -153,11 +153,8 @@ impl<T: Element> Gemm<T> {
     fn operand(
         &self,
         name: char,
-        first: *const T,
-        trans: Transpose,
-        rows: usize,
-        columns: usize,
-        ld: i64,
+        (first, trans, ld): (*const T, Transpose, i64),
+        (rows, columns): (usize, usize),
         used: bool,
     ) -> Result<View<T>> {
         let stored_in_rows = (self.layout == Layout::RowMajor) == (trans == Transpose::No);
@@ -200,9 +197,9 @@ impl<T: Element> Gemm<T> {
         let n = size("n", "the number of columns of C", self.n)?;
         let k = size("k", "the number of products in a sum", self.k)?;
         let reads = m > 0 && n > 0 && self.alpha != T::ZERO;
-        let a = self.operand('A', self.a, self.trans_a, m, k, self.lda, reads)?;
-        let b = self.operand('B', self.b, self.trans_b, k, n, self.ldb, reads)?;
-        let c = self.operand('C', self.c, Transpose::No, m, n, self.ldc, true)?;
+        let a = self.operand('A', (self.a, self.trans_a, self.lda), (m, k), reads)?;
+        let b = self.operand('B', (self.b, self.trans_b, self.ldb), (k, n), reads)?;
+        let c = self.operand('C', (self.c.cast_const(), Transpose::No, self.ldc), (m, n), true)?;
         let (alpha, beta) = (self.alpha, self.beta);
         Ok(match self.layout {
             Layout::RowMajor => Product { m, n, k, alpha, a, b, beta, c: self.c, c_row: c.row },

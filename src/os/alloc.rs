@@ -14,9 +14,9 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 
 /// Returns `size` bytes aligned to `align` (a power of two), or NULL.
-pub type AllocateFn = unsafe extern "C" fn(context: *mut c_void, size: usize, align: usize) -> *mut c_void;
+pub type AllocateFn = unsafe extern "C-unwind" fn(context: *mut c_void, size: usize, align: usize) -> *mut c_void;
 /// Takes back memory from the matching [`AllocateFn`], with the size and alignment it was asked for with.
-pub type FreeFn = unsafe extern "C" fn(context: *mut c_void, memory: *mut c_void, size: usize, align: usize);
+pub type FreeFn = unsafe extern "C-unwind" fn(context: *mut c_void, memory: *mut c_void, size: usize, align: usize);
 
 /// Where memory comes from: a pair of functions and their context. Copying it copies the reference, not the memory.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ unsafe impl Send for Allocator {}
 // SAFETY: as above.
 unsafe impl Sync for Allocator {}
 
-unsafe extern "C" fn system_allocate(_: *mut c_void, size: usize, align: usize) -> *mut c_void {
+unsafe extern "C-unwind" fn system_allocate(_: *mut c_void, size: usize, align: usize) -> *mut c_void {
     let mut memory = ptr::null_mut();
     let align = align.max(mem::size_of::<*mut c_void>());
     // SAFETY: `memory` is a valid place for the result; `align` is a power of two and a multiple of a pointer's size.
@@ -41,7 +41,7 @@ unsafe extern "C" fn system_allocate(_: *mut c_void, size: usize, align: usize) 
     }
 }
 
-unsafe extern "C" fn system_free(_: *mut c_void, memory: *mut c_void, _: usize, _: usize) {
+unsafe extern "C-unwind" fn system_free(_: *mut c_void, memory: *mut c_void, _: usize, _: usize) {
     // SAFETY: the caller hands back what `system_allocate` returned.
     unsafe { libc::free(memory) }
 }
@@ -418,7 +418,7 @@ mod tests {
         live: AtomicUsize,
     }
 
-    unsafe extern "C" fn scarce_allocate(context: *mut c_void, size: usize, align: usize) -> *mut c_void {
+    unsafe extern "C-unwind" fn scarce_allocate(context: *mut c_void, size: usize, align: usize) -> *mut c_void {
         // SAFETY: the tests pass a `Scarce` that outlives the allocator.
         let scarce = unsafe { &*context.cast::<Scarce>() };
         if scarce.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
@@ -429,7 +429,7 @@ mod tests {
         unsafe { system_allocate(ptr::null_mut(), size, align) }
     }
 
-    unsafe extern "C" fn scarce_free(context: *mut c_void, memory: *mut c_void, size: usize, align: usize) {
+    unsafe extern "C-unwind" fn scarce_free(context: *mut c_void, memory: *mut c_void, size: usize, align: usize) {
         // SAFETY: as in `scarce_allocate`.
         unsafe {
             (*context.cast::<Scarce>()).live.fetch_sub(1, Ordering::Relaxed);

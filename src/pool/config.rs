@@ -29,7 +29,7 @@ pub enum WhenFull {
 }
 
 /// A function called on each worker's thread, with the context it was given and the worker's index. It must not unwind.
-pub type HookFn = unsafe extern "C" fn(context: *mut c_void, worker: u32);
+pub type HookFn = unsafe extern "C-unwind" fn(context: *mut c_void, worker: u32);
 
 /// Functions called when a worker starts and before it ends.
 #[derive(Clone, Copy, Debug)]

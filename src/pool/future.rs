@@ -5,7 +5,7 @@ use super::worker::Worker;
 use crate::error::{Error, Result, Status, error};
 use crate::os::alloc::{Allocator, Owned};
 use crate::os::{clock, fork};
-use crate::protocol::completion::Callback;
+use crate::protocol::completion::{Callback, Registered};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -37,6 +37,7 @@ impl<R: Send> Future<R> {
     }
 
     /// Gives up the handle's reference to whoever holds the pointer.
+    #[cfg(feature = "capi")]
     pub(crate) fn into_raw(self) -> NonNull<super::task::Header> {
         self.task.into_raw()
     }
@@ -66,17 +67,33 @@ impl<R: Send> Future<R> {
         }
     }
 
+    /// Fails in a forked child, unless the task is done.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.is_ready() || self.task.generation() == fork::generation() {
+            return Ok(());
+        }
+        Err(error!(Forked, "the task belongs to the parent of this forked child, and will not be done here"))
+    }
+
+    /// Ends the handle; with the caller's storage, waits until that is the caller's again.
+    #[cfg(feature = "capi")]
+    pub(crate) fn release(self) -> Result<()> {
+        if self.task.storage() == Storage::Caller {
+            if let Err(error) = self.wait() {
+                core::mem::forget(self);
+                return Err(error);
+            }
+            self.task.wait_until_sole();
+        }
+        Ok(())
+    }
+
     fn wait_until(&self, deadline_ns: Option<u64>) -> Result<bool> {
         let completion = &self.task.header().completion;
         if completion.is_done() {
             return Ok(true);
         }
-        if self.task.generation() != fork::generation() {
-            return Err(error!(
-                Forked,
-                "the task belongs to the parent of this forked child, and will not be done here"
-            ));
-        }
+        self.check_process()?;
         // SAFETY: the task was not counted off when last looked at; if it has been since, the wait ends before the pool is
         // touched, unless this thread is one of its workers.
         let worker = Worker::current().filter(|worker| core::ptr::eq(worker.core(), self.task.core()));
@@ -103,29 +120,28 @@ impl<R: Send> Future<R> {
     /// Has `callback` called with the task's outcome: by the thread that completes it, or right here if it is done. One
     /// callback a future. It must not wait, and what it panics with is lost.
     ///
-    /// Errors: [`OutOfMemory`](Status::OutOfMemory), in which case the callback is dropped.
-    pub fn on_complete<F>(&mut self, callback: F) -> Result<()>
-    where
-        F: FnOnce(Result<()>) + Send + 'static,
-    {
-        self.register_callback(callback)
-    }
-
-    /// As [`on_complete`](Self::on_complete), for handles that are shared; the caller sees to it that there is one callback.
-    pub(crate) fn register_callback<F>(&self, callback: F) -> Result<()>
+    /// Errors: [`InvalidArgument`](Status::InvalidArgument) if there is a callback already,
+    /// [`OutOfMemory`](Status::OutOfMemory). The callback is then dropped.
+    pub fn on_complete<F>(&self, callback: F) -> Result<()>
     where
         F: FnOnce(Result<()>) + Send + 'static,
     {
         let task = NonNull::from(self.task.header());
-        let boxed = Owned::new(Allocator::SYSTEM, CallbackBox { callback, task })?;
+        let boxed =
+            Owned::new(self.task.allocator(), CallbackBox { callback, task, allocator: self.task.allocator() })?;
         let data = Owned::into_raw(boxed);
         let callback = Callback { call: CallbackBox::<F>::call, data: data.as_ptr().cast() };
-        // SAFETY: one registration by contract. The setter holds a reference to the task while it calls.
-        if !unsafe { self.task.header().completion.register_callback(callback) } {
+        // SAFETY: the setter holds a reference to the task while it calls.
+        match unsafe { self.task.header().completion.register_callback(callback) } {
+            Registered::Left => Ok(()),
             // SAFETY: the setter did not see it, so the call is ours.
-            unsafe { (callback.call)(callback.data) };
+            Registered::TooLate => Ok(unsafe { (callback.call)(callback.data) }),
+            Registered::Occupied => {
+                // SAFETY: nobody else has seen the box.
+                drop(unsafe { Owned::from_raw(self.task.allocator(), data) });
+                Err(error!(InvalidArgument, "the future has a callback already, and has room for one"))
+            }
         }
-        Ok(())
     }
 
     /// How the task ended, once it is done: the error it failed with.
@@ -168,6 +184,7 @@ impl<R: Send> Future<R> {
 
 struct CallbackBox<F> {
     callback: F,
+    allocator: Allocator,
     task: NonNull<super::task::Header>,
 }
 
@@ -179,9 +196,9 @@ impl<F: FnOnce(Result<()>)> CallbackBox<F> {
         // SAFETY: by contract.
         let (callback, outcome) = unsafe {
             let outcome = data.as_ref().task.as_ref().completion.peek(|outcome| outcome.clone());
-            let callback = data.read().callback;
+            let CallbackBox { callback, allocator, .. } = data.read();
             // Freed without dropping: the value was moved out.
-            drop(Owned::from_raw(Allocator::SYSTEM, data.cast::<core::mem::ManuallyDrop<Self>>()));
+            drop(Owned::from_raw(allocator, data.cast::<core::mem::ManuallyDrop<Self>>()));
             (callback, outcome)
         };
         super::task::call_quietly(|| callback(outcome));

@@ -2,9 +2,11 @@
 
 use super::Pool;
 use super::core::Core;
-use super::task::{Task, TaskRef};
+use super::task::{Task, TaskRef, Work};
 use super::worker::Worker;
 use crate::error::{Error, Result, error};
+#[cfg(feature = "capi")]
+use crate::os::alloc::Allocator;
 use crate::os::alloc::Owned;
 use crate::os::fork;
 use crate::protocol::countdown::{Countdown, Refused};
@@ -58,7 +60,11 @@ impl<'p> Group<'p> {
     where
         F: FnOnce(&Worker) -> Result<()> + Send + 'static,
     {
-        let task = Task::allocate(self.core, ptr::from_ref(&*self.shared), task)?;
+        self.submit_work(task)
+    }
+
+    pub(crate) fn submit_work<W: Work<()> + 'static>(&self, work: W) -> Result<()> {
+        let task = Task::allocate(self.core, ptr::from_ref(&*self.shared), work)?;
         if let Err(Refused::Closed | Refused::Full) = self.shared.countdown.add(1, true) {
             // SAFETY: both references of a task that was not submitted are ours.
             unsafe { Core::abandon(task) };
@@ -80,13 +86,33 @@ impl<'p> Group<'p> {
     ///
     /// Errors: the first failure among the group's tasks.
     pub fn wait(&mut self) -> Result<()> {
-        self.core.check_process()?;
+        // SAFETY: `&mut` keeps other waiters away.
+        unsafe { self.wait_unshared() }
+    }
+
+    /// As [`wait`](Self::wait).
+    ///
+    /// # Safety
+    /// No other thread waits for the group.
+    pub(crate) unsafe fn wait_unshared(&self) -> Result<()> {
+        self.check_process()?;
         self.core.wait(&self.shared.countdown, None);
-        // SAFETY: the count was seen at zero, so whoever offered is done, and `&mut` keeps other waiters away.
+        // SAFETY: the count was seen at zero, so whoever offered is done, and by contract no other waiter takes.
         match unsafe { self.shared.first_failure.take() } {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+}
+
+impl Group<'_> {
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.core.check_process()
+    }
+
+    #[cfg(feature = "capi")]
+    pub(crate) fn allocator(&self) -> Allocator {
+        self.core.allocator()
     }
 }
 

@@ -34,7 +34,9 @@ use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Owned};
 use crate::os::fork;
 use crate::topology::Caches;
-use task::{Storage, Task, TaskRef};
+use ::core::ptr::NonNull;
+use task::Storage;
+pub(crate) use task::{Header, Task, TaskRef, Work, drop_quietly, panic_error};
 use threads::Threads;
 
 /// A pool of pinned, work-stealing workers. Dropping it drains it and joins its threads.
@@ -102,7 +104,15 @@ impl Pool {
         F: FnOnce(&Worker) -> Result<R> + Send + 'static,
         R: Send + 'static,
     {
-        let task = Task::allocate(&self.core, ::core::ptr::null(), task)?;
+        self.submit_work(task)
+    }
+
+    pub(crate) fn submit_work<W, R>(&self, work: W) -> Result<Future<R>>
+    where
+        W: Work<R> + 'static,
+        R: Send + 'static,
+    {
+        let task = Task::allocate(&self.core, ::core::ptr::null(), work)?;
         // SAFETY: a fresh task of this pool.
         unsafe { self.core.submit(task)? };
         // SAFETY: the second reference is the handle's.
@@ -121,17 +131,36 @@ impl Pool {
         if let Some(worker) = self.core.current_worker() {
             return work(worker);
         }
-        let task = Task::new(&self.core, ::core::ptr::null(), Storage::Caller, work);
         // From here on the task is the pool's; its place is this frame, which waits for it.
-        let mut place = ::core::mem::ManuallyDrop::new(task);
-        let header = ::core::ptr::NonNull::from(&mut *place).cast();
-        // SAFETY: a fresh task of this pool. Whatever it borrows outlives this call, which waits.
-        unsafe { self.core.submit(header)? };
-        // SAFETY: the second reference is the handle's.
-        let future = Future::<R>::new(unsafe { TaskRef::adopt(header) });
+        let mut place = ::core::mem::MaybeUninit::uninit();
+        // SAFETY: the frame outlives the task, and so does whatever the task borrows: this call waits.
+        let future = unsafe { self.submit_in(&raw mut place, work)? };
         future.wait()?;
         future.task().wait_until_sole();
         future.get()
+    }
+
+    /// Submits a task that lies in `place`. Nothing is allocated.
+    ///
+    /// # Safety
+    /// `place` is good for the task, and neither it nor what the task borrows goes away before the task is done and
+    /// [`wait_until_sole`](TaskRef::wait_until_sole) has returned, or the call has failed.
+    pub(crate) unsafe fn submit_in<W, R>(
+        &self,
+        place: *mut ::core::mem::MaybeUninit<Task<W, R>>,
+        work: W,
+    ) -> Result<Future<R>>
+    where
+        W: Work<R>,
+        R: Send,
+    {
+        let task = Task::new(&self.core, ::core::ptr::null(), Storage::Caller, work);
+        // SAFETY: by contract the place is good.
+        let header = unsafe { NonNull::from((*place).write(task)).cast() };
+        // SAFETY: a fresh task of this pool.
+        unsafe { self.core.submit(header)? };
+        // SAFETY: the second reference is the handle's.
+        Ok(Future::new(unsafe { TaskRef::adopt(header) }))
     }
 
     /// A new, empty group.
@@ -158,7 +187,7 @@ impl Pool {
     /// Errors, with the pool handed back untouched: [`WouldDeadlock`](crate::error::Status::WouldDeadlock) on a worker of
     /// this pool. In a forked child: [`Forked`](crate::error::Status::Forked), and the pool's memory is left alone.
     pub fn destroy(self) -> ::core::result::Result<(), (crate::error::Error, Option<Pool>)> {
-        if let Err(error) = self.refuse_on_own_worker("destroying the pool") {
+        if let Err(error) = self.check_destroy() {
             return Err((error, Some(self)));
         }
         if let Err(error) = self.core.check_process() {
@@ -167,6 +196,16 @@ impl Pool {
         }
         drop(self);
         Ok(())
+    }
+
+    /// Fails in a forked child.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        self.core.check_process()
+    }
+
+    /// Whether the calling thread may destroy the pool.
+    pub(crate) fn check_destroy(&self) -> Result<()> {
+        self.refuse_on_own_worker("destroying the pool")
     }
 
     fn refuse_on_own_worker(&self, what: &str) -> Result<()> {

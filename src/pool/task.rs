@@ -33,6 +33,8 @@ pub(crate) struct Header {
     /// The process that made the task; see [`os::fork`](crate::os::fork).
     generation: u32,
     storage: Storage,
+    /// Where the block, if it is on the heap, and what hangs on it come from.
+    allocator: Allocator,
 }
 
 /// Where a task's block lies.
@@ -52,31 +54,44 @@ struct VTable {
     free: unsafe fn(NonNull<Header>),
 }
 
-/// A task with its closure.
-#[repr(C)]
-pub(crate) struct Task<F, R> {
-    header: Header,
-    body: UnsafeCell<Body<F, R>>,
-    allocator: Allocator,
+/// What a task does, once.
+pub(crate) trait Work<R>: Send {
+    /// Does it.
+    fn run(self, worker: &Worker) -> Result<R>;
+    /// Called instead when the task was accepted and then cancelled.
+    fn discard(self);
 }
 
-enum Body<F, R> {
-    Closure(F),
+impl<F, R> Work<R> for F
+where
+    F: FnOnce(&Worker) -> Result<R> + Send,
+{
+    fn run(self, worker: &Worker) -> Result<R> {
+        self(worker)
+    }
+    fn discard(self) {}
+}
+
+/// A task with its work.
+#[repr(C)]
+pub(crate) struct Task<W, R> {
+    header: Header,
+    body: UnsafeCell<Body<W, R>>,
+}
+
+enum Body<W, R> {
+    Work(W),
     Value(R),
     Panicked(Payload),
     Empty,
 }
 
-impl<F, R> Task<F, R>
-where
-    F: FnOnce(&Worker) -> Result<R> + Send,
-    R: Send,
-{
+impl<W: Work<R>, R: Send> Task<W, R> {
     const VTABLE: &'static VTable =
         &VTable { run: Self::run, discard: Self::discard, take: Self::take, free: Self::free };
 
     /// A task with two references: the queue's and the handle's.
-    pub(crate) fn new(core: &Core, group: *const GroupCore, storage: Storage, closure: F) -> Task<F, R> {
+    pub(crate) fn new(core: &Core, group: *const GroupCore, storage: Storage, work: W) -> Task<W, R> {
         Task {
             header: Header {
                 state: TaskState::new(2),
@@ -86,28 +101,28 @@ where
                 group,
                 generation: core.generation(),
                 storage,
+                allocator: core.allocator(),
             },
-            body: UnsafeCell::new(Body::Closure(closure)),
-            allocator: core.allocator(),
+            body: UnsafeCell::new(Body::Work(work)),
         }
     }
 
     /// Puts a task on the heap of its pool.
-    pub(crate) fn allocate(core: &Core, group: *const GroupCore, closure: F) -> Result<NonNull<Header>> {
-        let task = Owned::new(core.allocator(), Task::new(core, group, Storage::Heap, closure))?;
+    pub(crate) fn allocate(core: &Core, group: *const GroupCore, work: W) -> Result<NonNull<Header>> {
+        let task = Owned::new(core.allocator(), Task::new(core, group, Storage::Heap, work))?;
         Ok(Owned::into_raw(task).cast())
     }
 
     /// # Safety
-    /// The task was claimed by this thread and not run before; it is a `Task<F, R>`.
+    /// The task was claimed by this thread and not run before; it is a `Task<W, R>`.
     unsafe fn run(task: NonNull<Header>, worker: &Worker) -> Result<()> {
         // SAFETY: the claim makes this thread the only one to touch the body until the outcome is set.
         let body = unsafe { &task.cast::<Self>().as_ref().body };
         // SAFETY: as above.
-        let Body::Closure(closure) = body.with_mut(|body| unsafe { mem::replace(&mut *body, Body::Empty) }) else {
+        let Body::Work(work) = body.with_mut(|body| unsafe { mem::replace(&mut *body, Body::Empty) }) else {
             unreachable!("a task is claimed once");
         };
-        let (left, outcome) = match catch_unwind(AssertUnwindSafe(|| closure(worker))) {
+        let (left, outcome) = match catch_unwind(AssertUnwindSafe(|| work.run(worker))) {
             Ok(Ok(value)) => (Body::Value(value), Ok(())),
             Ok(Err(error)) => (Body::Empty, Err(error)),
             Err(payload) => {
@@ -121,16 +136,18 @@ where
     }
 
     /// # Safety
-    /// The task was cancelled by this thread; it is a `Task<F, R>`.
+    /// The task was cancelled by this thread; it is a `Task<W, R>`.
     unsafe fn discard(task: NonNull<Header>) {
         // SAFETY: cancelling makes this thread the only one to touch the body until the outcome is set.
         let body = unsafe { task.cast::<Self>().as_ref().body.with_mut(|body| mem::replace(&mut *body, Body::Empty)) };
-        drop_quietly(body);
+        if let Body::Work(work) = body {
+            call_quietly(|| work.discard());
+        }
     }
 
     /// # Safety
     /// The task is done, this is its only handle, nothing was taken before, and `place` has room for an `R` if the task
-    /// succeeded; it is a `Task<F, R>`.
+    /// succeeded; it is a `Task<W, R>`.
     unsafe fn take(task: NonNull<Header>, place: *mut ()) -> Option<Payload> {
         // SAFETY: a task that is done leaves its body to its handle.
         unsafe {
@@ -138,20 +155,20 @@ where
             match body {
                 Body::Value(value) => place.cast::<R>().write(value),
                 Body::Panicked(payload) => return Some(payload),
-                Body::Closure(_) | Body::Empty => {}
+                Body::Work(_) | Body::Empty => {}
             }
         }
         None
     }
 
     /// # Safety
-    /// Nobody else refers to the task; it is a `Task<F, R>`.
+    /// Nobody else refers to the task; it is a `Task<W, R>`.
     unsafe fn free(task: NonNull<Header>) {
         let task = task.cast::<Self>();
         // SAFETY: the last reference owns the block. What lies on the heap came from `allocate`.
         unsafe {
             drop_quietly(task.as_ref().body.with_mut(|body| mem::replace(&mut *body, Body::Empty)));
-            let allocator = task.as_ref().allocator;
+            let allocator = task.as_ref().header.allocator;
             match task.as_ref().header.storage {
                 Storage::Heap => drop(Owned::from_raw(allocator, task)),
                 Storage::Caller => task.drop_in_place(),
@@ -168,7 +185,7 @@ pub(crate) fn call_quietly(action: impl FnOnce()) {
 }
 
 /// Drops a value whose destructor may panic where nobody could catch it.
-fn drop_quietly<T>(value: T) {
+pub(crate) fn drop_quietly<T>(value: T) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // A payload's own destructor may panic once more; that one is let go.
         mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
@@ -202,6 +219,7 @@ impl TaskRef {
     }
 
     /// Gives the reference up to whoever holds the pointer.
+    #[cfg(feature = "capi")]
     pub(crate) fn into_raw(self) -> NonNull<Header> {
         mem::ManuallyDrop::new(self).0
     }
@@ -217,6 +235,10 @@ impl TaskRef {
 
     pub(crate) fn generation(&self) -> u32 {
         self.header().generation
+    }
+
+    pub(crate) fn allocator(&self) -> Allocator {
+        self.header().allocator
     }
 
     pub(crate) fn storage(&self) -> Storage {

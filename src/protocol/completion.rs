@@ -1,27 +1,27 @@
 //! A one-shot completion: the heart of a future.
 //!
 //! # States
-//! One word: `DONE`, and before that any of the flags `BLOCKED` (a thread sleeps on the word), `HELPED` (a worker waits and
-//! must be woken through the event count) and `CALLBACK` (a function is to be called). The outcome lies in a cell beside it.
+//! One word: the flags `BLOCKED` (a thread sleeps on the word), `HELPED` (a worker waits and must be woken through the event
+//! count), `OCCUPIED` (somebody has the callback's place), `CALLBACK` (a function is to be called), and in the end `DONE`. The outcome lies in a cell beside it.
 //!
 //! | step | who | what |
 //! |---|---|---|
-//! | set | the one that completes, once | writes the outcome, swaps in `DONE`, serves the flags it replaced |
+//! | set | the one that completes, once | writes the outcome, sets `DONE`, serves the flags it found |
 //! | wait | any thread | sees `DONE`, or sets `BLOCKED` and sleeps on the word |
 //! | help | a worker | sets `HELPED`, or finds `DONE` |
-//! | call back | the one holder of the future | writes the callback, sets `CALLBACK`, or finds `DONE` and calls it itself |
+//! | call back | a holder of the future, once | sets `OCCUPIED`, writes the callback, sets `CALLBACK`, or finds `DONE` and calls it itself |
 //!
 //! # What would break a naive version
 //! 1. *Lost wake-up.* The setter looks for waiters, then sets; a waiter looks for `DONE`, then sleeps. Here both change one
-//!    word by read-modify-write: the swap returns every flag set before it, and a flag set after it finds `DONE`.
+//!    word by read-modify-write: the setter's returns every flag set before it, and a flag set after it finds `DONE`.
 //! 2. *Touching what is gone.* The moment `DONE` is visible a waiter may free the storage. So [`Completion::set`] touches
-//!    nothing after its swap: what is left to do is in the [`Wakeups`] it returns, by value and by address. A callback needs
-//!    storage that outlives the swap, so whoever uses one must hold a reference ([`task_state`](super::task_state)).
+//!    nothing after that: what is left to do is in the [`Wakeups`] it returns, by value and by address. A callback needs
+//!    storage that outlives it, so whoever uses one must hold a reference ([`task_state`](super::task_state)).
 //! 3. *A callback that runs twice or never.* Registrar and setter both change the word; the one that finds the other's mark
 //!    runs it.
 //!
 //! # Why the outcome is visible
-//! It is written before the swap, which is a release; every way to learn of `DONE` is an acquire.
+//! It is written before `DONE` is set, which is a release; every way to learn of `DONE` is an acquire.
 //!
 //! Models: `verification/loom/completion.rs`, `verification/shuttle/pool.rs`.
 
@@ -32,6 +32,8 @@ const BLOCKED: u32 = 1;
 const HELPED: u32 = 2;
 const CALLBACK: u32 = 4;
 const DONE: u32 = 8;
+/// Somebody has the callback's place. Stays set.
+const OCCUPIED: u32 = 16;
 
 ordering_sites! {
     "completion":
@@ -47,6 +49,17 @@ pub struct Callback {
     pub call: unsafe fn(*mut ()),
     /// Its argument.
     pub data: *mut (),
+}
+
+/// What became of a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// The setter will make the call.
+    Left,
+    /// The outcome is there: the caller makes the call itself.
+    TooLate,
+    /// There was one already.
+    Occupied,
 }
 
 /// What the setter found waiting.
@@ -123,7 +136,7 @@ impl<T> Completion<T> {
         // SAFETY: until `DONE` is visible nobody but the setter touches the cell.
         self.outcome.with_mut(|cell| unsafe { (*cell).write(outcome) });
         let word = &raw const self.state;
-        Wakeups { word, flags: self.state.swap(DONE, site::SET) }
+        Wakeups { word, flags: self.state.fetch_or(DONE, site::SET) }
     }
 
     /// Whether the outcome is there. If so, all that its setter did before is visible.
@@ -154,14 +167,20 @@ impl<T> Completion<T> {
         self.state.fetch_or(HELPED, site::REGISTER) & DONE == 0
     }
 
-    /// Leaves a callback for the setter. False when the outcome is already there, and the caller makes the call itself.
+    /// Leaves a callback for the setter, if it is the first and comes in time.
     ///
     /// # Safety
-    /// One thread registers, once; the storage outlives the setter's use of the callback.
-    pub unsafe fn register_callback(&self, callback: Callback) -> bool {
-        // SAFETY: the setter reads the cell only when it finds the flag, which is set after this.
+    /// The storage outlives the setter's use of the callback.
+    pub unsafe fn register_callback(&self, callback: Callback) -> Registered {
+        if self.state.fetch_or(OCCUPIED, RELAXED) & OCCUPIED != 0 {
+            return Registered::Occupied;
+        }
+        // SAFETY: the place is ours, and the setter reads it only when it finds the flag, which is set after this.
         self.callback.with_mut(|cell| unsafe { *cell = Some(callback) });
-        self.state.fetch_or(CALLBACK, site::REGISTER) & DONE == 0
+        match self.state.fetch_or(CALLBACK, site::REGISTER) & DONE {
+            0 => Registered::Left,
+            _ => Registered::TooLate,
+        }
     }
 
     /// The callback that [`Wakeups::has_callback`] announced.

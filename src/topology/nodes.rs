@@ -106,16 +106,18 @@ fn only_node(tree: &mut Tree, usable: &CpuSet, cpus: &mut [Cpu]) -> Result<Node>
 /// Gives CPUs that no node claims a node.
 fn place_homeless(tree: &mut Tree, nodes: &mut [Node], cpus: &mut [Cpu]) -> Result<()> {
     let first_with_cpus = nodes.iter().position(|node| !node.cpus.is_empty()).unwrap_or(0) as u32;
-    let mut homeless = Tally::new();
-    for index in 0..cpus.len() {
-        let cpu = cpus[index];
-        if cpu.node != UNKNOWN {
-            continue;
+    // The node of each package: a handful, so that looking through them is quick.
+    let mut node_of_package: List<(u32, u32)> = List::new(tree.allocator());
+    for cpu in cpus.iter().filter(|cpu| cpu.node != UNKNOWN && cpu.package != UNKNOWN) {
+        if node_of_package.iter().all(|&(package, _)| package != cpu.package) {
+            node_of_package.push((cpu.package, cpu.node))?;
         }
-        let neighbour = |other: &&Cpu| cpu.package != UNKNOWN && other.package == cpu.package && other.node != UNKNOWN;
-        let node = cpus.iter().find(neighbour).map_or(first_with_cpus, |other| other.node);
-        cpus[index].node = node;
-        nodes[node as usize].cpus.insert(cpu.number)?;
+    }
+    let mut homeless = Tally::new();
+    for cpu in cpus.iter_mut().filter(|cpu| cpu.node == UNKNOWN) {
+        let neighbours = node_of_package.iter().find(|&&(package, _)| package == cpu.package);
+        cpu.node = neighbours.map_or(first_with_cpus, |&(_, node)| node);
+        nodes[cpu.node as usize].cpus.insert(cpu.number)?;
         homeless.count(cpu.number);
     }
     homeless.report(

@@ -146,7 +146,7 @@ fn every_whole_machine_is_read_as_it_was_described() {
         assert_matches(&topology, &machine, &machine.online());
         true
     }
-    QuickCheck::new().tests(60).quickcheck(property as fn(Machine) -> bool);
+    QuickCheck::new().tests(40).quickcheck(property as fn(Machine) -> bool);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_broken_machine_is_an_error_that_names_the_file_or_still_a_sane_topology() {
         }
         true
     }
-    QuickCheck::new().tests(120).quickcheck(property as fn(Machine, Vec<(usize, Breakage)>) -> bool);
+    QuickCheck::new().tests(80).quickcheck(property as fn(Machine, Vec<(usize, Breakage)>) -> bool);
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn the_machine_under_this_test_is_read() {
 #[test]
 fn memory_that_runs_out_is_an_error_at_every_point() {
     use core::ffi::c_void;
-    unsafe extern "C" fn allocate(context: *mut c_void, size: usize, align: usize) -> *mut c_void {
+    unsafe extern "C-unwind" fn allocate(context: *mut c_void, size: usize, align: usize) -> *mut c_void {
         // SAFETY: the context is the counter below, which outlives the allocator and is used by this thread only.
         let left = unsafe { &mut *context.cast::<usize>() };
         let Some(less) = left.checked_sub(1) else { return core::ptr::null_mut() };
@@ -335,7 +335,7 @@ fn memory_that_runs_out_is_an_error_at_every_point() {
         // SAFETY: the alignment is a power of two and at least a pointer's size.
         unsafe { libc::aligned_alloc(align.max(8), size.next_multiple_of(align.max(8))) }
     }
-    unsafe extern "C" fn free(_: *mut c_void, memory: *mut c_void, _: usize, _: usize) {
+    unsafe extern "C-unwind" fn free(_: *mut c_void, memory: *mut c_void, _: usize, _: usize) {
         // SAFETY: it came from `allocate`.
         unsafe { libc::free(memory) }
     }

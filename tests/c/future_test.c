@@ -24,7 +24,7 @@ static int32_t set_error_and_succeed(vgpu_worker *worker, void *user_data) {
 static void results_and_failures(vgpu_pool *pool) {
     vgpu_future *future = NULL;
     char long_text[5000];
-    char text[] = "the disk is \xc3\xbcberf\xc3\xbcllt"; /* UTF-8 */
+    char text[] = "the disk is \xc3\xbc" "berf\xc3\xbc" "llt"; /* UTF-8 */
     char broken[] = "not \xff UTF-8";
     int32_t code = 5;
     int counter = 0;
@@ -200,7 +200,7 @@ static void completion_callbacks(vgpu_pool *pool) {
 
 static void destroy_callbacks(vgpu_pool *pool) {
     enum { COUNT = 500 };
-    static int destroyed[COUNT];
+    int destroyed[COUNT] = {0};
     vgpu_future *future = NULL;
     int counter = 0;
     int i;
@@ -227,6 +227,7 @@ static void destroy_callbacks(vgpu_pool *pool) {
 static void caller_storage(vgpu_pool *pool) {
     static vgpu_task_storage storage[16];
     vgpu_future *futures[16];
+    char text[] = "stored";
     int counter = 0;
     int destroyed = 0;
     int32_t code = 0;
@@ -247,7 +248,7 @@ static void caller_storage(vgpu_pool *pool) {
     }
     CHECK_OK(vgpu_pool_wait_all(pool));
     CHECK(value_of(&counter) == 200 * 16);
-    REQUIRE(vgpu_pool_submit_in(pool, &storage[0], fail_with_text, (char[]){"stored"}, NULL, &futures[0]) == VGPU_OK);
+    REQUIRE(vgpu_pool_submit_in(pool, &storage[0], fail_with_text, text, NULL, &futures[0]) == VGPU_OK);
     CHECK_STATUS(VGPU_ERROR_TASK_FAILED, vgpu_future_get(futures[0], &code));
     CHECK(code == 77 && strstr(vgpu_last_error_message(), "stored") != NULL);
     CHECK_OK(vgpu_future_release(futures[0]));

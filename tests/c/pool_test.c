@@ -118,7 +118,7 @@ static void names_and_pinning(void) {
     section("a process confined to one CPU");
     CPU_ZERO(&one);
     {
-        int cpu = 0;
+        size_t cpu = 0;
         while (!CPU_ISSET(cpu, &before)) {
             cpu++;
         }

@@ -12,7 +12,6 @@ use crate::deque_machine;
 use crate::explore::verify;
 use crate::steal_deque::{Layout, Scenario, outcome, real, run};
 use std::collections::BTreeSet;
-use vgpu_pool::protocol::deque::SITES;
 
 /// Outcomes which GenMC under RC11 and a repaired loom agreed on.
 const GOLDEN: &[(&str, &[u64])] = &[
@@ -68,13 +67,19 @@ const ARGUED: &[(&str, &[u64])] = &[
     ("g_uu|uo_1_1", &[1312, 1319, 1321, 1391]),
     // Two growths. The owner never pops, so the thief finds nothing yet, or 1.
     ("g1_uuu_1", &[10, 11]),
+    // Three are there and only the first can be stolen: the pops, which never come down to it, get 3 and 2.
+    ("uuu|oo_1", &[1321]),
+    // One element at a time goes in and out, five in all. The thief gets one of them, and the pop that came for it nothing;
+    // or nothing, or it loses. Not 4 lost pops, not an element twice: tops that come round in fewer bits would give both.
+    ("w1_u|ououououo_1", &[1023451, 1103452, 1120453, 1123054, 1123405, 1123450, 1123459]),
 ];
 
 fn deep() -> bool {
     std::env::var("VERIFY_DEEP").is_ok_and(|value| value == "1")
 }
 
-fn model(name: &str, layout: Layout) -> impl Fn() -> u64 + Send + Sync + 'static {
+/// The real deque in a scenario.
+pub fn model(name: &str, layout: Layout) -> impl Fn() -> u64 + Send + Sync + 'static {
     let scenario = Scenario::parse(name);
     move || outcome(&run(real(&scenario), &scenario, layout))
 }
@@ -87,6 +92,10 @@ fn verify_rows(thieves: usize, layout: Layout) {
         }
         let bounds: &[usize] = if thieves == 1 || deep() { &[3, 4] } else { &[3] };
         for &bound in bounds {
+            // The round of five elements is long and has no more to show at bound 4.
+            if bound == 4 && name.len() > 12 && !deep() {
+                continue;
+            }
             verify(&format!("deque {name} {layout:?}"), Some(bound), expected, model(name, layout));
         }
     }
@@ -117,30 +126,5 @@ fn the_abstract_machine_has_the_same_outcomes() {
     for (name, expected) in GOLDEN.iter().chain(ARGUED) {
         let expected: BTreeSet<u64> = expected.iter().copied().collect();
         assert_eq!(deque_machine::outcomes(&Scenario::parse(name)), expected, "{name}: machine (left), table (right)");
-    }
-}
-
-
-#[test]
-fn sweep() {
-    use crate::wrong_deque::{Mistake::*, WrongDeque};
-    let Ok(_) = std::env::var("ZOO") else { return };
-    for m in [StaleBufferAfterGrowth, RelaxedBuffer, GrowthCopiesShort, GrowthFreesOld, NoPopFence, PopFenceFirst, PopReadsTopFirst, RelaxedLowering, NoRestoreAfterLoss, PopStoresTop, LastElementUnraced, UnsignedBottom, NoStealFence, StealFenceLast, StealReadsBottomFirst, RelaxedStealBottom, SlotAfterExchange, StealStoresTop, StealHalf, BottomBeforeSlot, FullOffByOne, RelaxedPushTop, RelaxedStealExchange, TwoBitIndex, IndexModuloCapacity] {
-            for (name, _) in GOLDEN.iter().chain(ARGUED).chain(&[("uuu|oo_1", &[] as &[u64]), ("w1_u|ououououo_1", &[])]) {
-                for layout in [Layout::OwnerOnMain, Layout::OwnerSpawned] {
-                    let scenario = Scenario::parse(name);
-                    if scenario.thieves.len() > 1 { continue }
-                    let r = crate::explore::explore(Some(3), move || outcome(&run(WrongDeque::new(&scenario, Some(m)), &scenario, layout)));
-                    if let Some(f) = r.failure { println!("KILL {m:?} x {name} {layout:?} {} {:.2} {f}", r.executions, r.seconds); }
-                }
-            }
-    }
-    for name in ["w1_u|ououououo_1", "uuu|oo_1"] {
-                for layout in [Layout::OwnerOnMain, Layout::OwnerSpawned] {
-            for bound in [2, 3,4] {
-                let r = crate::explore::explore(Some(bound), model(name, layout));
-                println!("{name} {layout:?} b{bound} {} {:.2} {:?} {:?}", r.executions, r.seconds, r.failure, r.outcomes);
-                println!("{:?}", deque_machine::outcomes(&Scenario::parse(name)));
-            } }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Scene<S> {
     sleep: S,
     inbox: AtomicUsize,
     workers: usize,
+    jobs: usize,
     left: AtomicUsize,
     stop: AtomicU32,
     payload: [UnsafeCell<u32>; 2],
@@ -40,6 +41,7 @@ impl<S: Sleep> Scene<S> {
             sleep: S::new(workers),
             inbox: AtomicUsize::new(0),
             workers,
+            jobs,
             left: AtomicUsize::new(jobs - usize::from(first_is_long)),
             stop: AtomicU32::new(0),
             payload: [UnsafeCell::new(0), UnsafeCell::new(0)],
@@ -95,12 +97,8 @@ impl<S: Sleep> Host for Scene<S> {
     }
 
     fn take(&self, _worker: usize) -> Option<usize> {
-        let jobs = self.inbox.load(RELAXED);
-        if jobs == 0 {
-            return None;
-        }
-        let lowest = jobs & jobs.wrapping_neg();
-        (self.inbox.fetch_and(!lowest, TAKE) & lowest != 0).then_some(lowest.trailing_zeros() as usize)
+        // Read-modify-write only: what a stale look would miss here, the look after the announcement is there to find.
+        (0..self.jobs).find(|job| self.inbox.fetch_and(!(1 << job), TAKE) & 1 << job != 0)
     }
 
     fn has_work(&self) -> bool {

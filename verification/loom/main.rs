@@ -3,13 +3,14 @@
 
 mod deque;
 mod deque_machine;
+mod deque_mutants;
 mod event_count;
 mod explore;
 mod model;
 mod parker;
 #[path = "../zoo/steal_deque.rs"]
 mod steal_deque;
-#[path = "../zoo/wrong_deque.rs"]
-mod wrong_deque;
 #[path = "../worker_loop.rs"]
 mod worker_loop;
+#[path = "../zoo/wrong_deque.rs"]
+mod wrong_deque;

@@ -18,7 +18,12 @@ pub(crate) struct Model {
 impl Model {
     /// The protocol passes, and shows exactly the outcomes.
     pub(crate) fn verify(&self) {
-        explore::verify(self.name, std::env::var("MB").ok().map(|b|b.parse().unwrap()).or(Some(self.bound)), self.outcomes, self.run);
+        explore::verify(
+            self.name,
+            std::env::var("MB").ok().map(|b| b.parse().unwrap()).or(Some(self.bound)),
+            self.outcomes,
+            self.run,
+        );
     }
 
     /// A wrong design fails.

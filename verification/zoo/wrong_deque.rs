@@ -61,6 +61,37 @@ pub enum Mistake {
     IndexModuloCapacity,
 }
 
+impl Mistake {
+    /// All of them.
+    pub const ALL: &[Mistake] = &[
+        Mistake::StaleBufferAfterGrowth,
+        Mistake::RelaxedBuffer,
+        Mistake::GrowthCopiesShort,
+        Mistake::GrowthFreesOld,
+        Mistake::NoPopFence,
+        Mistake::PopFenceFirst,
+        Mistake::PopReadsTopFirst,
+        Mistake::RelaxedLowering,
+        Mistake::NoRestoreAfterLoss,
+        Mistake::PopStoresTop,
+        Mistake::LastElementUnraced,
+        Mistake::UnsignedBottom,
+        Mistake::NoStealFence,
+        Mistake::StealFenceLast,
+        Mistake::StealReadsBottomFirst,
+        Mistake::RelaxedStealBottom,
+        Mistake::SlotAfterExchange,
+        Mistake::StealStoresTop,
+        Mistake::StealHalf,
+        Mistake::BottomBeforeSlot,
+        Mistake::FullOffByOne,
+        Mistake::RelaxedPushTop,
+        Mistake::RelaxedStealExchange,
+        Mistake::TwoBitIndex,
+        Mistake::IndexModuloCapacity,
+    ];
+}
+
 struct Buffer {
     capacity: Tracked<usize>,
     slots: Vec<Slot>,

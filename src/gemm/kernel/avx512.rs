@@ -5,6 +5,7 @@
 use super::body::multiply;
 use super::vector::Vector;
 use super::{Kernels, Step, table};
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 /// Implements [`Vector`] for a 512-bit register.
@@ -67,15 +68,23 @@ macro_rules! register {
                 unsafe { $mul(self, factor) }
             }
             #[inline(always)]
-            unsafe fn opaque(mut pointer: *const $scalar) -> *const $scalar {
+            unsafe fn after(mut pointer: *const $scalar, mut register: Self) -> (*const $scalar, Self) {
                 // SAFETY: no instruction at all.
-                unsafe { core::arch::asm!("/* {0} */", inout(reg) pointer, options(nostack, preserves_flags)) };
-                pointer
+                unsafe {
+                    asm!("/* {0} {1} */", inout(reg) pointer, inout(zmm_reg) register,
+                        options(pure, nomem, nostack, preserves_flags));
+                }
+                (pointer, register)
             }
             #[inline(always)]
             unsafe fn prefetch(from: *const $scalar) {
                 // SAFETY: a prefetch may name any address.
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn prefetch_far(from: *const $scalar) {
+                // SAFETY: a prefetch may name any address.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
             }
         }
     };

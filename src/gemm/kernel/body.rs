@@ -1,15 +1,19 @@
 //! The micro-kernel, written once for every instruction set.
+//!
+//! # Keeping the sums in registers
+//! Two habits of the compiler cost half the speed, each measured, and the form of this file answers both.
+//! - Sums that are indexed in a loop live in memory until the loop is unrolled, and sometimes for good. So every index here
+//!   is a literal, from the macros `rows` and `vectors`, in an array of the largest tile; what a smaller tile lacks is dropped.
+//! - Seeing that the addresses of many steps of k are one arithmetic chain, it loads far ahead and spills the sums to make
+//!   room. So pointers pass through [`Vector::opaque`] at each step and before the fifth row.
 
 use super::vector::Vector;
-use super::{Mode, Step};
+use super::{Mode, ROUND, Step};
 
-/// Steps of k between two looks at the prefetch schedule.
-const UNROLL: usize = 4;
-/// Rounds of `UNROLL` steps left when the last row of C has been asked for: enough to cover a fetch from the
-/// last-level cache.
+/// Rounds left when the last row of C has been asked for: enough to cover a fetch from the last-level cache.
 const LEAD: usize = 4;
 
-/// Multiplies an `M`-row panel of A by an `N`-vector panel of B into C.
+/// Multiplies an `M`-row panel of A by an `N`-vector panel of B into C, with `M` at most 8 and `N` at most 3.
 ///
 /// `MODE` is a [`Mode`] as a number. Always inlined: its instructions are those which the calling kernel's features allow.
 ///
@@ -17,81 +21,121 @@ const LEAD: usize = 4;
 /// As [`Kernel`](super::Kernel) says.
 #[inline(always)]
 pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const MODE: u8>(step: &Step<V::Scalar>) {
+    const { assert!(M >= 1 && M <= 8 && N >= 1 && N <= 3) };
+    /// `$do!(i, ...)` for every row of the tile.
+    macro_rules! rows {
+        ($do:ident) => {
+            rows!(@ $do, 0 1 2 3 4 5 6 7)
+        };
+        (@ $do:ident, $($i:literal)+) => { $(if M > $i { $do!($i); })+ };
+    }
+    /// `$do!(..., j)` for every vector of the tile.
+    macro_rules! vectors {
+        ($do:ident $(, $i:literal)?) => {
+            $do!($($i,)? 0);
+            if N > 1 { $do!($($i,)? 1); }
+            if N > 2 { $do!($($i,)? 2); }
+        };
+    }
     // SAFETY: the caller vouches for the instruction set and for every operand; each access below is one the fields of
     // `Step` describe. Addresses that are only prefetched, or lie one step past the end, come from wrapping arithmetic.
     unsafe {
         let mask = V::mask(step.last);
-        let mut acc = [[V::zero(); N]; M];
-        let (mut a, mut b, mut pack) = (step.a, step.b, step.pack);
-        // Left alone, the compiler sees the addresses of many steps as one chain, loads far ahead and spills the sums. Opaque
-        // pointers, two so that every row is one address mode away, keep each step to its own loads.
+        let zero = V::zero();
+        let none = [zero, zero, zero];
+        let mut acc = [none, none, none, none, none, none, none, none];
+        let (mut a, mut b, mut pack, mut next) = (step.a, step.b, step.pack, step.next);
         let (a_row, a_step, b_step, b_ahead) = (step.a_row, step.a_step, step.b_step, step.b_ahead);
         macro_rules! rank_one {
             () => {{
-                a = V::opaque(a);
-                b = V::opaque(b);
-                let high = V::opaque(a.wrapping_add(4 * a_row));
-                let mut row = [V::zero(); N];
-                for j in 0..N {
-                    let from = b.wrapping_add(j * V::LANES);
-                    row[j] =
-                        if MODE != Mode::Whole as u8 && j == N - 1 { V::load_part(from, mask) } else { V::load(from) };
-                    V::prefetch(from.wrapping_add(b_ahead));
-                    if MODE == Mode::Pack as u8 {
-                        row[j].store(pack.wrapping_add(j * V::LANES));
-                    }
+                let mut row = none;
+                macro_rules! load {
+                    ($j:literal) => {
+                        let from = b.wrapping_add($j * V::LANES);
+                        row[$j] = if MODE != Mode::Whole as u8 && $j == N - 1 {
+                            V::load_part(from, mask)
+                        } else {
+                            V::load(from)
+                        };
+                        V::prefetch(from.wrapping_add(b_ahead));
+                        if MODE == Mode::Pack as u8 {
+                            row[$j].store(pack.wrapping_add($j * V::LANES));
+                        }
+                    };
                 }
-                for (i, sums) in acc.iter_mut().enumerate() {
-                    let element = V::broadcast(if i < 4 {
-                        a.wrapping_add(i * a_row)
-                    } else {
-                        high.wrapping_add((i - 4) * a_row)
-                    });
-                    for j in 0..N {
-                        sums[j] = element.mul_add(row[j], sums[j]);
-                    }
+                vectors!(load);
+                let mut from = a;
+                macro_rules! multiply_row {
+                    ($i:literal) => {
+                        if $i == 4 {
+                            from = from.wrapping_add(4 * a_row);
+                        }
+                        let element = V::broadcast(from.wrapping_add($i % 4 * a_row));
+                        macro_rules! accumulate {
+                            ($j:literal) => {
+                                acc[$i][$j] = element.mul_add(row[$j], acc[$i][$j]);
+                            };
+                        }
+                        vectors!(accumulate);
+                        (from, acc[$i][N - 1]) = V::after(from, acc[$i][N - 1]);
+                    };
                 }
+                rows!(multiply_row);
                 a = a.wrapping_add(a_step);
                 b = b.wrapping_add(b_step);
+                (a, acc[M - 1][0]) = V::after(a, acc[M - 1][0]);
+                (b, acc[M - 1][N - 1]) = V::after(b, acc[M - 1][N - 1]);
                 if MODE == Mode::Pack as u8 {
                     pack = pack.wrapping_add(N * V::LANES);
                 }
             }};
         }
         // C is asked for one row a round, late enough that the panels do not push it out again, early enough to arrive.
-        let rounds = step.k / UNROLL;
+        let rounds = step.k / ROUND;
         let first = rounds.saturating_sub(M + LEAD);
         for round in 0..rounds {
             if round >= first && round < first + M {
                 let line = step.c.wrapping_add((round - first) * step.c_row);
-                for j in 0..N {
-                    V::prefetch(line.wrapping_add(j * V::LANES));
+                macro_rules! fetch {
+                    ($j:literal) => {
+                        V::prefetch(line.wrapping_add($j * V::LANES));
+                    };
                 }
+                vectors!(fetch);
                 V::prefetch(line.wrapping_add(N * V::LANES - 1));
             }
-            for _ in 0..UNROLL {
-                rank_one!();
-            }
+            V::prefetch_far(next);
+            next = next.wrapping_add(step.next_step);
+            rank_one!();
+            rank_one!();
+            rank_one!();
+            rank_one!();
         }
-        for _ in 0..step.k % UNROLL {
+        for _ in 0..step.k % ROUND {
             rank_one!();
         }
         let alpha = V::splat(step.alpha);
         let beta = V::splat(step.beta);
         let reads = step.beta != V::Scalar::default();
-        for (i, sums) in acc.iter().enumerate() {
-            let row = step.c.wrapping_add(i * step.c_row);
-            for (j, &sum) in sums.iter().enumerate() {
-                let at = row.wrapping_add(j * V::LANES);
-                let whole = j < N - 1;
-                let value = if reads {
-                    let old = if whole { V::load(at) } else { V::load_part(at, mask) };
-                    alpha.mul_add(sum, beta.mul(old))
-                } else {
-                    alpha.mul(sum)
-                };
-                if whole { value.store(at) } else { value.store_part(at, mask) }
-            }
+        macro_rules! finish_row {
+            ($i:literal) => {
+                let line = step.c.wrapping_add($i * step.c_row);
+                macro_rules! finish {
+                    ($j:literal) => {
+                        let at = line.wrapping_add($j * V::LANES);
+                        let whole = $j < N - 1;
+                        let value = if reads {
+                            let old = if whole { V::load(at) } else { V::load_part(at, mask) };
+                            alpha.mul_add(acc[$i][$j], beta.mul(old))
+                        } else {
+                            alpha.mul(acc[$i][$j])
+                        };
+                        if whole { value.store(at) } else { value.store_part(at, mask) }
+                    };
+                }
+                vectors!(finish);
+            };
         }
+        rows!(finish_row);
     }
 }

@@ -54,6 +54,9 @@ impl Level {
     }
 }
 
+/// Steps of k between two looks at what is to be prefetched.
+pub(super) const ROUND: usize = 4;
+
 /// The operands of one call of a micro-kernel.
 pub struct Step<T> {
     /// The depth: how many products each element sums.
@@ -70,6 +73,10 @@ pub struct Step<T> {
     pub(super) b_step: usize,
     /// How far ahead in B to prefetch, in elements.
     pub(super) b_ahead: usize,
+    /// What to fetch into the second-level cache meanwhile, a line every [`ROUND`] steps of k; any address will do.
+    pub(super) next: *const T,
+    /// From one such fetch to the following, in elements.
+    pub(super) next_step: usize,
     /// Where [`Mode::Pack`] writes the packed panel.
     pub(super) pack: *mut T,
     /// The first element of the tile of C.

@@ -69,6 +69,8 @@ unsafe impl<T: Element, const L: usize> Vector for Lanes<T, L> {
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const T) {}
+    #[inline(always)]
+    unsafe fn prefetch_far(_: *const T) {}
 }
 
 /// # Safety

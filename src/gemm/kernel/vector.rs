@@ -36,9 +36,12 @@ pub(super) unsafe trait Vector: Copy {
     unsafe fn mul(self, factor: Self) -> Self;
     /// Asks for the line at `from`, which may be any address, to be brought into the first-level cache.
     unsafe fn prefetch(from: *const Self::Scalar);
-    /// The same pointer, of which the compiler knows nothing; no access to memory is moved across.
+    /// As [`prefetch`](Self::prefetch), into the second-level cache.
+    unsafe fn prefetch_far(from: *const Self::Scalar);
+    /// The same pointer and the same register, of which the compiler must believe that the one needs the other: what is
+    /// loaded through the pointer afterwards is loaded after the register was computed.
     #[inline(always)]
-    unsafe fn opaque(pointer: *const Self::Scalar) -> *const Self::Scalar {
-        pointer
+    unsafe fn after(pointer: *const Self::Scalar, register: Self) -> (*const Self::Scalar, Self) {
+        (pointer, register)
     }
 }

@@ -236,8 +236,9 @@ impl TileRunner for Threads {
         self.cache_sizes
     }
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
-        let stride =
-            (self.stride..).find(|&stride| (2..=count).all(|d| stride % d != 0 || count % d != 0)).unwrap_or(1);
+        let stride = (self.stride..)
+            .find(|&stride| (2..=count).all(|d| !stride.is_multiple_of(d) || !count.is_multiple_of(d)))
+            .unwrap_or(1);
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..self.workers {

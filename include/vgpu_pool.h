@@ -1,0 +1,814 @@
+/**
+ * @file vgpu_pool.h
+ * @brief vgpu-pool: a work-stealing thread pool with futures, parallel loops and tiled matrix products.
+ *
+ * Link with `cc program.c $(pkg-config --cflags --libs vgpu_pool)`. A first program:
+ *
+ *     #include <vgpu_pool.h>
+ *     #include <stdio.h>
+ *
+ *     static int32_t work(vgpu_worker *worker, void *user_data) {
+ *         printf("worker %u says %s\n", (unsigned)vgpu_worker_index(worker), (const char *)user_data);
+ *         return 0;
+ *     }
+ *
+ *     int main(void) {
+ *         vgpu_pool *pool = NULL;
+ *         vgpu_future *future = NULL;
+ *         char text[] = "hello";
+ *         vgpu_status status = vgpu_pool_create(NULL, &pool);
+ *         if (status == VGPU_OK) status = vgpu_pool_submit(pool, work, text, NULL, &future);
+ *         if (status == VGPU_OK) status = vgpu_future_get(future, NULL);
+ *         if (status != VGPU_OK) fprintf(stderr, "%s: %s\n", vgpu_status_name(status), vgpu_last_error_message());
+ *         vgpu_future_release(future);
+ *         vgpu_pool_destroy(pool);
+ *         return status == VGPU_OK ? 0 : 1;
+ *     }
+ *
+ * ## Errors
+ * Every call that can fail returns a vgpu_status: VGPU_OK is 0, errors are negative, and a number is never changed or
+ * used again. vgpu_status_name() gives its name. vgpu_last_error_message() gives a sentence about the last failed call
+ * of the calling thread; a successful call leaves it alone, and it stays valid until the thread's next failed call.
+ * Outputs passed by pointer hold a result only after VGPU_OK. A handle output is set to NULL on failure.
+ * A new release may return statuses that this header does not list: treat any value other than VGPU_OK as a failure.
+ *
+ * ## Objects and ownership
+ * vgpu_pool, vgpu_future and vgpu_group are opaque and are used through pointers. What a `_create` or a `_submit` gave is
+ * ended exactly once, by `_destroy` or `_release`; these accept NULL and do nothing. A future may be released before its
+ * task has run: the task still runs. A future or group must be ended before its pool is destroyed.
+ * A vgpu_worker belongs to the library and is valid only during the callback it was passed to.
+ *
+ * ## Structs that may grow
+ * vgpu_pool_config begins with `struct_size`. Call vgpu_pool_config_init(&config), then set what you want otherwise.
+ * An older, shorter struct is completed with zeroes, and zero always means the default. A newer, longer one is accepted
+ * if the part that this library does not know is zero, and refused with VGPU_ERROR_INVALID_ARGUMENT otherwise.
+ *
+ * ## NULL
+ * A NULL where an object, a function or an output is required gives VGPU_ERROR_INVALID_ARGUMENT, never a crash.
+ * vgpu_parallel_for(), vgpu_parallel_for_tiles(), vgpu_join(), vgpu_sgemm() and vgpu_dgemm() accept a NULL pool: they
+ * then do everything on the calling thread, and callbacks get a NULL worker, which vgpu_worker_index() accepts.
+ *
+ * ## Threads
+ * Every function may be called from any thread, with no registration, and from inside tasks, at the same time on the same
+ * object. The exceptions are the calls that end an object: when they return, it is gone, and nobody may be using it.
+ * While vgpu_pool_destroy() drains a pool, the pool's own tasks may go on submitting; other threads get VGPU_ERROR_CLOSED.
+ * What happened before a submit is visible to the task; what a task did is visible after a wait for it has returned.
+ *
+ * ## Callbacks
+ * Callbacks are plain C functions. No C++ exception may leave one and no longjmp() or pthread_exit() may cross one:
+ * catch at the border (examples-c/exceptions.cpp shows how to carry an exception through a task). A task reports failure by
+ * returning a number other than 0, and may attach a sentence with vgpu_task_set_error(); both come out where the
+ * task is waited for. `user_data` is passed on untouched. A `destroy` callback is called exactly once if, and only if, the call
+ * that took it returned VGPU_OK; when that call failed the caller still owns `user_data`.
+ * Tasks may block, but a blocked worker runs nothing else. Waits of this library are different: inside a task they
+ * run other tasks of the pool meanwhile.
+ *
+ * ## Panics
+ * The library is written in Rust. Should it fail on a broken invariant inside, the panic is caught at this border and comes
+ * out as VGPU_ERROR_PANIC. It never unwinds into the caller.
+ *
+ * ## fork
+ * A forked child has none of the pool's threads. Calls on an inherited pool return VGPU_ERROR_FORKED there instead of
+ * hanging. vgpu_pool_destroy() does so too, and leaves the pool's memory as it is. The child may create pools of its own.
+ *
+ * ## Signals and dlclose
+ * Workers block all signals but those which the processor raises, so that the program's handlers run on its own threads
+ * (VGPU_POOL_KEEP_SIGNALS turns this off). The shared object stays loaded for the life of the process.
+ *
+ * ## Versions
+ * The shared object is libvgpu_pool.so.1 and its symbols are versioned VGPU_1. Functions are added, never changed or taken away,
+ * as long as vgpu_abi_version() is 1.
+ *
+ * This file is generated from the library's sources. Do not edit it.
+ */
+
+#ifndef VGPU_POOL_H
+#define VGPU_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version of this header. vgpu_version_string() is the version of the library that was loaded. */
+#define VGPU_POOL_VERSION_MAJOR 0
+#define VGPU_POOL_VERSION_MINOR 1
+#define VGPU_POOL_VERSION_PATCH 0
+#define VGPU_POOL_VERSION_NUMBER \
+    (VGPU_POOL_VERSION_MAJOR * 1000000 + VGPU_POOL_VERSION_MINOR * 1000 + VGPU_POOL_VERSION_PATCH)
+#define VGPU_POOL_VERSION_STRING "0.1.0"
+
+/** Marks what the shared object exports. Define it yourself before including this file to say otherwise. */
+#ifndef VGPU_API
+#if defined(__GNUC__)
+#define VGPU_API __attribute__((visibility("default")))
+#else
+#define VGPU_API
+#endif
+#endif
+
+/** Marks results that must not be ignored. */
+#ifndef VGPU_NODISCARD
+#if defined(__GNUC__)
+#define VGPU_NODISCARD __attribute__((warn_unused_result))
+#else
+#define VGPU_NODISCARD
+#endif
+#endif
+
+/**
+ * Fills `*config` with the defaults and with the size that this header knows:
+ *
+ *     vgpu_pool_config config;
+ *     vgpu_pool_config_init(&config);
+ *     config.num_workers = 4;
+ */
+#define vgpu_pool_config_init(config) vgpu_pool_config_init_sized((config), (uint32_t)sizeof *(config))
+
+/**
+ * The call did what was asked.
+ */
+#define VGPU_OK 0
+
+/**
+ * An argument is out of range, NULL where it must not be, or contradicts another.
+ */
+#define VGPU_ERROR_INVALID_ARGUMENT (-1)
+
+/**
+ * The allocator returned no memory.
+ */
+#define VGPU_ERROR_OUT_OF_MEMORY (-2)
+
+/**
+ * The system refused to start a thread.
+ */
+#define VGPU_ERROR_THREAD_SPAWN (-3)
+
+/**
+ * The system refused to pin a thread, or the CPU is not one this process may use.
+ */
+#define VGPU_ERROR_AFFINITY (-4)
+
+/**
+ * The pool is being destroyed and takes no new work.
+ */
+#define VGPU_ERROR_CLOSED (-5)
+
+/**
+ * The inbox is full and the pool was told to say so.
+ */
+#define VGPU_ERROR_QUEUE_FULL (-6)
+
+/**
+ * The task was cancelled before it started.
+ */
+#define VGPU_ERROR_CANCELLED (-7)
+
+/**
+ * The time given for a wait ran out.
+ */
+#define VGPU_ERROR_TIMED_OUT (-8)
+
+/**
+ * A Rust panic was caught.
+ */
+#define VGPU_ERROR_PANIC (-9)
+
+/**
+ * A task returned a code of its own.
+ */
+#define VGPU_ERROR_TASK_FAILED (-10)
+
+/**
+ * The pool belongs to the parent of this forked child.
+ */
+#define VGPU_ERROR_FORKED (-11)
+
+/**
+ * The call would wait for itself.
+ */
+#define VGPU_ERROR_WOULD_DEADLOCK (-12)
+
+/**
+ * The machine, the system or this build cannot do what was asked.
+ */
+#define VGPU_ERROR_UNSUPPORTED (-13)
+
+/**
+ * A size or index does not fit the arithmetic needed to serve it.
+ */
+#define VGPU_ERROR_OVERFLOW (-14)
+
+/**
+ * Reading or writing a file failed.
+ */
+#define VGPU_ERROR_IO (-15)
+
+/**
+ * The task has started, or is done: it cannot be cancelled any more.
+ */
+#define VGPU_ERROR_ALREADY_STARTED (-16)
+
+/**
+ * Workers run where the system puts them.
+ */
+#define VGPU_POOL_NO_PINNING 1
+
+/**
+ * A worker that cannot be pinned makes the creation of the pool fail, instead of running unpinned.
+ */
+#define VGPU_POOL_REQUIRE_PINNING 2
+
+/**
+ * Workers do not block signals.
+ */
+#define VGPU_POOL_KEEP_SIGNALS 4
+
+/**
+ * A full inbox makes submitting fail with VGPU_ERROR_QUEUE_FULL. The default.
+ */
+#define VGPU_INBOX_FULL_ERROR 0
+
+/**
+ * A full inbox makes submitting last until there is room; meanwhile the caller runs queued tasks, oldest first.
+ */
+#define VGPU_INBOX_FULL_BLOCK 1
+
+/**
+ * A full inbox makes the caller run the task itself, at once.
+ */
+#define VGPU_INBOX_FULL_RUN 2
+
+/**
+ * Rows are contiguous. As CblasRowMajor.
+ */
+#define VGPU_ROW_MAJOR 101
+
+/**
+ * Columns are contiguous. As CblasColMajor.
+ */
+#define VGPU_COL_MAJOR 102
+
+/**
+ * The matrix as it is. As CblasNoTrans.
+ */
+#define VGPU_NO_TRANS 111
+
+/**
+ * The transposed matrix. As CblasTrans.
+ */
+#define VGPU_TRANS 112
+
+/**
+ * The transposed matrix: for real numbers the same as VGPU_TRANS. As CblasConjTrans.
+ */
+#define VGPU_CONJ_TRANS 113
+
+/**
+ * The outcome of a task that may still be running.
+ */
+typedef struct vgpu_future vgpu_future;
+
+/**
+ * Tasks of one pool that are waited for together.
+ */
+typedef struct vgpu_group vgpu_group;
+
+/**
+ * A pool of workers.
+ */
+typedef struct vgpu_pool vgpu_pool;
+
+/**
+ * The worker that runs a callback. Valid during the callback.
+ */
+typedef struct vgpu_worker vgpu_worker;
+
+/**
+ * What a call came to: VGPU_OK, or one of the negative VGPU_ERROR_ numbers.
+ */
+typedef int32_t vgpu_status;
+
+/**
+ * Called on a worker's thread when it starts or before it ends.
+ */
+typedef void (*vgpu_worker_hook_fn)(void *user_data, uint32_t worker_index);
+
+/**
+ * Gives size bytes aligned to align, a power of two, or NULL. Called from any thread.
+ */
+typedef void *(*vgpu_allocate_fn)(void *context, size_t size, size_t align);
+
+/**
+ * Takes back what vgpu_allocate_fn gave, with the size and alignment it was asked for with. Called from any thread.
+ */
+typedef void (*vgpu_free_fn)(void *context, void *memory, size_t size, size_t align);
+
+/**
+ * The settings of a pool. Begin with vgpu_pool_config_init(); zero always means the default.
+ */
+typedef struct vgpu_pool_config {
+    /**
+     * The size of this struct as the program was compiled; set by vgpu_pool_config_init().
+     */
+    uint32_t struct_size;
+    /**
+     * VGPU_POOL_ flags, or 0.
+     */
+    uint32_t flags;
+    /**
+     * How many workers, at most 4096; 0: as many as the process may use at a time, by its CPU mask and its cgroup's quota.
+     */
+    uint32_t num_workers;
+    /**
+     * How many tasks the inbox holds for each worker, rounded up to a power of two; 0: 4096.
+     */
+    uint32_t inbox_capacity;
+    /**
+     * What submitting does when the inbox is full: one of VGPU_INBOX_FULL_.
+     */
+    uint32_t inbox_full;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+    /**
+     * Stack of each worker in bytes; 0: 2 MiB.
+     */
+    size_t stack_size;
+    /**
+     * Workers' threads are named with this and their number; at most 8 bytes of UTF-8. NULL: "vgpu-".
+     */
+    const char *name_prefix;
+    /**
+     * Called on each worker's thread before its first task; may be NULL.
+     */
+    vgpu_worker_hook_fn on_worker_start;
+    /**
+     * Called on each worker's thread after its last task; may be NULL.
+     */
+    vgpu_worker_hook_fn on_worker_stop;
+    /**
+     * Passed to both.
+     */
+    void *worker_user_data;
+    /**
+     * Where the pool's memory comes from, and where it goes back to: both or neither.
+     */
+    vgpu_allocate_fn allocate;
+    /**
+     * See allocate.
+     */
+    vgpu_free_fn free;
+    /**
+     * Passed to both.
+     */
+    void *allocator_context;
+} vgpu_pool_config;
+
+/**
+ * A task. Returns 0 for success; any other number is its own error code, and comes out where it is waited for.
+ *
+ * @param worker     the worker that runs it, valid during the call; NULL when a NULL pool runs it on the caller
+ * @param user_data  what was passed with the function
+ */
+typedef int32_t (*vgpu_task_fn)(struct vgpu_worker *worker, void *user_data);
+
+/**
+ * Ends the life of a task's user_data: called exactly once after the task has run or was cancelled, if its submission
+ * succeeded.
+ */
+typedef void (*vgpu_destroy_fn)(void *user_data);
+
+/**
+ * Room for a task, for vgpu_pool_submit_in(). Its contents mean nothing to a program.
+ */
+typedef struct vgpu_task_storage {
+    /**
+     * Not to be touched while the storage is in use.
+     */
+    uint64_t opaque[64];
+} vgpu_task_storage;
+
+/**
+ * Told the outcome of a task by the thread that completes it. It must not wait.
+ */
+typedef void (*vgpu_completion_fn)(void *user_data, vgpu_status status);
+
+/**
+ * A piece of a loop: the indices from begin up to, and without, end. Returns as a vgpu_task_fn does.
+ */
+typedef int32_t (*vgpu_range_fn)(struct vgpu_worker *worker, void *user_data, size_t begin, size_t end);
+
+/**
+ * A tile of a loop over rows and columns; each end is not part of the tile. Returns as a vgpu_task_fn does.
+ */
+typedef int32_t (*vgpu_tile_fn)(struct vgpu_worker *worker,
+                                void *user_data,
+                                size_t row_begin,
+                                size_t row_end,
+                                size_t col_begin,
+                                size_t col_end);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of a status, such as "VGPU_ERROR_CLOSED".
+ *
+ * @param status  any number
+ * @return a string that is never freed; "VGPU_ERROR_UNKNOWN" for a number that is no status of this library
+ * @note Thread safety: any thread.
+ */
+VGPU_API const char *vgpu_status_name(vgpu_status status);
+
+/**
+ * The sentence about the last failed call of the calling thread: what was asked, what was found, what to do.
+ *
+ * @return a string that is valid until the thread's next failed call; "" when none has failed yet
+ * @note Thread safety: any thread; each has its own.
+ */
+VGPU_API const char *vgpu_last_error_message(void);
+
+/**
+ * To be called in a task before it returns a number other than 0: a sentence that goes with it.
+ *
+ * The sentence comes out of vgpu_last_error_message() where the task is waited for. When the task returns 0 it is
+ * thrown away. The string is copied; what is longer than 240 bytes is cut, and what is not UTF-8 is replaced.
+ *
+ * @param message  a terminated string
+ * @return VGPU_OK, or VGPU_ERROR_INVALID_ARGUMENT if message is NULL
+ * @note Thread safety: any thread; it counts for the task that the calling thread runs.
+ */
+VGPU_API vgpu_status vgpu_task_set_error(const char *message);
+
+/**
+ * The version of the binary interface: 1. It changes only when a program must be compiled anew.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API uint32_t vgpu_abi_version(void);
+
+/**
+ * The version of the library, such as "1.2.3".
+ *
+ * @return a string that is never freed
+ * @note Thread safety: any thread.
+ */
+VGPU_API const char *vgpu_version_string(void);
+
+/**
+ * Fills a config with the defaults. Programs call the macro vgpu_pool_config_init(), which knows the size.
+ *
+ * @param config  where to write; NULL does nothing
+ * @param size    sizeof(vgpu_pool_config) as the program was compiled; what lies beyond this library's knowledge is zeroed
+ * @note Thread safety: any thread, each on its own config.
+ */
+VGPU_API void vgpu_pool_config_init_sized(struct vgpu_pool_config *config,
+                                          uint32_t size);
+
+/**
+ * Makes a pool and starts its workers.
+ *
+ * @param config  the settings; NULL for the defaults
+ * @param pool    where the handle goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for a setting out of range; VGPU_ERROR_OUT_OF_MEMORY;
+ *         VGPU_ERROR_THREAD_SPAWN; VGPU_ERROR_AFFINITY if pinning is required and refused. On failure whatever was started
+ *         is stopped and whatever was allocated is given back.
+ * @note Thread safety: any thread. Blocks until the threads are started.
+ */
+VGPU_API VGPU_NODISCARD
+vgpu_status vgpu_pool_create(const struct vgpu_pool_config *config,
+                                      struct vgpu_pool **pool);
+
+/**
+ * Ends a pool: refuses new tasks from outside, runs what was accepted, joins the threads and frees the pool.
+ *
+ * @param pool  the pool; NULL does nothing
+ * @return VGPU_OK; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks, and the pool goes on; VGPU_ERROR_FORKED in a
+ *         forked child, where the threads do not exist and the memory is left alone
+ * @note Thread safety: once, by a thread that is not a worker of the pool. Other threads may be submitting when it begins;
+ *       nobody may use the handle after it has returned. Blocks until everything is done.
+ */
+VGPU_API vgpu_status vgpu_pool_destroy(struct vgpu_pool *pool);
+
+/**
+ * How many workers a pool has; 0 for NULL.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API uint32_t vgpu_pool_num_workers(const struct vgpu_pool *pool);
+
+/**
+ * Submits a task: it runs once, on some worker.
+ *
+ * Tasks submitted by one thread are started in the order in which it submitted them, as long as they fit one shard of
+ * the inbox.
+ *
+ * @param pool       the pool
+ * @param function   the task
+ * @param user_data  passed to it
+ * @param destroy    called once with user_data when the task has run or was cancelled; may be NULL. Not called if this fails
+ * @param future     where the handle goes, NULL on failure; if this is NULL itself the task runs unobserved
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL if the pool was told to say so; VGPU_ERROR_CLOSED;
+ *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, tasks included. Does not block, unless the pool was told to when the inbox is full.
+ */
+VGPU_API VGPU_NODISCARD
+vgpu_status vgpu_pool_submit(struct vgpu_pool *pool,
+                                      vgpu_task_fn function,
+                                      void *user_data,
+                                      vgpu_destroy_fn destroy,
+                                      struct vgpu_future **future);
+
+/**
+ * As vgpu_pool_submit(), with the task in storage that the caller provides. Nothing is allocated.
+ *
+ * The storage belongs to the library until vgpu_future_release() has returned; it must not move or be used meanwhile.
+ *
+ * @param storage  where the task lies; its contents do not matter
+ * @param future   where the handle goes; not NULL, because its release gives the storage back
+ * @return as vgpu_pool_submit(). On failure the storage is the caller's again
+ * @note Thread safety: as vgpu_pool_submit().
+ */
+VGPU_API VGPU_NODISCARD
+vgpu_status vgpu_pool_submit_in(struct vgpu_pool *pool,
+                                         struct vgpu_task_storage *storage,
+                                         vgpu_task_fn function,
+                                         void *user_data,
+                                         vgpu_destroy_fn destroy,
+                                         struct vgpu_future **future);
+
+/**
+ * Waits until no task of the pool is queued or running, those submitted meanwhile included.
+ *
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks;
+ *         VGPU_ERROR_FORKED
+ * @note Thread safety: any thread that is not a worker of the pool. Blocks.
+ */
+VGPU_API vgpu_status vgpu_pool_wait_all(struct vgpu_pool *pool);
+
+/**
+ * How many CPUs the calling thread may use. A pool made with the defaults has as many workers, or fewer if the cgroup's
+ * quota allows less.
+ *
+ * @return the number; at least 1
+ * @note Thread safety: any thread.
+ */
+VGPU_API uint32_t vgpu_available_cpus(void);
+
+/**
+ * Waits until the task is done, and says how it ended. May be called again; the handle stays.
+ *
+ * Inside a task of the same pool the calling worker runs the awaited task itself if nobody has started it, and other
+ * tasks while it runs elsewhere. Any other thread sleeps.
+ *
+ * @param future     the handle
+ * @param task_code  where the number goes that the task returned; 0 goes there if it did not fail that way. May be NULL
+ * @return VGPU_OK if the task returned 0; VGPU_ERROR_TASK_FAILED if it returned anything else, with its sentence in
+ *         vgpu_last_error_message(); VGPU_ERROR_CANCELLED; VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, several at a time. Blocks.
+ */
+VGPU_API vgpu_status vgpu_future_get(struct vgpu_future *future,
+                                     int32_t *task_code);
+
+/**
+ * Waits until the task is done, however it ends.
+ *
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, several at a time. Blocks, and helps inside a task, as vgpu_future_get() does.
+ */
+VGPU_API vgpu_status vgpu_future_wait(struct vgpu_future *future);
+
+/**
+ * Waits until the task is done, but no longer than timeout_ns nanoseconds.
+ *
+ * @return VGPU_OK; VGPU_ERROR_TIMED_OUT, and the task goes on; otherwise as vgpu_future_wait()
+ * @note Thread safety: any thread, several at a time. Inside a task it helps, and may return late by what it helped with.
+ */
+VGPU_API vgpu_status vgpu_future_wait_for(struct vgpu_future *future,
+                                          uint64_t timeout_ns);
+
+/**
+ * Whether the task is done.
+ *
+ * @return 1 if it has finished, failed or was cancelled; 0 if not, and for NULL
+ * @note Thread safety: any thread. Does not block.
+ */
+VGPU_API int32_t vgpu_future_is_ready(const struct vgpu_future *future);
+
+/**
+ * Cancels the task if it has not started. It is then done, and its outcome is VGPU_ERROR_CANCELLED.
+ *
+ * @return VGPU_OK; VGPU_ERROR_ALREADY_STARTED if it runs or is done; VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread. Does not block. Calls the task's destroy and completion callbacks.
+ */
+VGPU_API vgpu_status vgpu_future_cancel(struct vgpu_future *future);
+
+/**
+ * Has a function called when the task is done: by the thread that completes it, or by this call if it is done already.
+ *
+ * @param function   called once with user_data and the outcome as vgpu_future_get() gives it
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL or a second function; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread. The function must not wait.
+ */
+VGPU_API vgpu_status vgpu_future_on_complete(struct vgpu_future *future,
+                                             vgpu_completion_fn function,
+                                             void *user_data);
+
+/**
+ * Ends a handle. The task itself goes on; after vgpu_pool_submit_in() this waits until it is done and its storage is the
+ * caller's again.
+ *
+ * @param future  the handle; NULL does nothing
+ * @return VGPU_OK; VGPU_ERROR_FORKED if storage was provided and the task would never be done in this forked child
+ * @note Thread safety: once for each handle; nobody may use it afterwards.
+ */
+VGPU_API vgpu_status vgpu_future_release(struct vgpu_future *future);
+
+/**
+ * Makes an empty group.
+ *
+ * @param pool   the pool its tasks run on, which must outlive it
+ * @param group  where the handle goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_group_create(struct vgpu_pool *pool, struct vgpu_group **group);
+
+/**
+ * Submits a task as one of the group.
+ *
+ * @return as vgpu_pool_submit()
+ * @note Thread safety: any thread, tasks of the group included.
+ */
+VGPU_API VGPU_NODISCARD
+vgpu_status vgpu_group_submit(struct vgpu_group *group,
+                                       vgpu_task_fn function,
+                                       void *user_data,
+                                       vgpu_destroy_fn destroy);
+
+/**
+ * Waits until every task of the group is done. The group can be used again afterwards.
+ *
+ * @param group      the group
+ * @param task_code  where the number goes that the first failing task returned, or 0; may be NULL
+ * @return VGPU_OK if no task failed; otherwise the first failure, as vgpu_future_get() gives it;
+ *         VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_FORKED
+ * @note Thread safety: one thread at a time. Blocks; inside a task it helps, as vgpu_future_get() does.
+ */
+VGPU_API vgpu_status vgpu_group_wait(struct vgpu_group *group, int32_t *task_code);
+
+/**
+ * Waits for the group's tasks and frees it.
+ *
+ * @param group  the group; NULL does nothing
+ * @return VGPU_OK; VGPU_ERROR_FORKED in a forked child, where its tasks would never be done and its memory is left alone
+ * @note Thread safety: once; nobody may use the group afterwards.
+ */
+VGPU_API vgpu_status vgpu_group_destroy(struct vgpu_group *group);
+
+/**
+ * A loop on the pool: the parallel version of
+ *
+ *     for (size_t i = 0; i < n; i++) function(worker, user_data, i, i + 1);
+ *
+ * The indices are handed out in pieces that together cover them exactly once; the order is not fixed.
+ *
+ * @param pool       the pool; NULL runs the pieces in order on the caller
+ * @param n          how many indices
+ * @param grain      the most indices of one piece; 0 lets the library choose
+ * @param function   called for each piece
+ * @param user_data  passed to it
+ * @return VGPU_OK; the first failure of a piece, in which case pieces not yet begun are left out;
+ *         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, tasks included. Blocks until every piece is done.
+ */
+VGPU_API vgpu_status vgpu_parallel_for(struct vgpu_pool *pool,
+                                       size_t n,
+                                       size_t grain,
+                                       vgpu_range_fn function,
+                                       void *user_data);
+
+/**
+ * A loop over the tiles of a rectangle: the parallel version of
+ *
+ *     for (size_t r = 0; r < rows; r += tile_rows)
+ *         for (size_t c = 0; c < cols; c += tile_cols)
+ *             function(worker, user_data, r, MIN(r + tile_rows, rows), c, MIN(c + tile_cols, cols));
+ *
+ * @param pool       the pool; NULL runs the tiles in order on the caller
+ * @param rows       rows of the rectangle
+ * @param cols       columns of the rectangle
+ * @param tile_rows  rows of a tile, at least 1
+ * @param tile_cols  columns of a tile, at least 1
+ * @param function   called for each tile
+ * @param user_data  passed to it
+ * @return as vgpu_parallel_for(); VGPU_ERROR_OVERFLOW for more tiles than can be counted
+ * @note Thread safety: any thread, tasks included. Blocks until every tile is done.
+ */
+VGPU_API vgpu_status vgpu_parallel_for_tiles(struct vgpu_pool *pool,
+                                             size_t rows,
+                                             size_t cols,
+                                             size_t tile_rows,
+                                             size_t tile_cols,
+                                             vgpu_tile_fn function,
+                                             void *user_data);
+
+/**
+ * Calls two functions, perhaps at the same time, and returns when both are done. May be nested to any depth that the stack
+ * allows.
+ *
+ * @param pool    the pool; NULL calls one after the other
+ * @param a       called on the calling worker, or first
+ * @param data_a  passed to a
+ * @param b       called by whoever has time
+ * @param data_b  passed to b
+ * @return VGPU_OK; the failure of a, else that of b; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED;
+ *         VGPU_ERROR_FORKED. Both are called even if one fails
+ * @note Thread safety: any thread, tasks included. Blocks until both are done.
+ */
+VGPU_API vgpu_status vgpu_join(struct vgpu_pool *pool,
+                               vgpu_task_fn a,
+                               void *data_a,
+                               vgpu_task_fn b,
+                               void *data_b);
+
+/**
+ * The number of a worker in its pool, from 0.
+ *
+ * @param worker  what the callback was passed
+ * @return the number; UINT32_MAX for NULL, and for a thread that runs a task without being a worker because the inbox was full
+ * @note Thread safety: inside the callback.
+ */
+VGPU_API uint32_t vgpu_worker_index(const struct vgpu_worker *worker);
+
+/**
+ * C = alpha * op(A) * op(B) + beta * C in single precision, on the workers of the pool.
+ *
+ * op(A) has m rows and k columns, op(B) k rows and n columns, C m rows and n columns. Where beta is 0, C is not read and
+ * may hold anything. Where alpha or k is 0, A and B are not read and may be NULL. The result is the same to the last bit for any
+ * number of workers.
+ *
+ * @param pool     the pool; NULL computes on the caller
+ * @param layout   VGPU_ROW_MAJOR or VGPU_COL_MAJOR, for all three matrices
+ * @param trans_a  VGPU_NO_TRANS, VGPU_TRANS or VGPU_CONJ_TRANS
+ * @param trans_b  as trans_a
+ * @param m        rows of op(A) and C, at least 0
+ * @param n        columns of op(B) and C, at least 0
+ * @param k        columns of op(A), rows of op(B), at least 0
+ * @param alpha    factor of the product
+ * @param a        A as it is stored: rows of k (columns of m) elements; with VGPU_TRANS rows of m (columns of k)
+ * @param lda      elements from one row (column) of A to the next; at least the length of one, and at least 1
+ * @param b        B, likewise
+ * @param ldb      as lda
+ * @param beta     factor of the old C
+ * @param c        C; must not overlap A or B
+ * @param ldc      as lda; what lies between the rows (columns) is not touched
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for matrices that do not fit the address space;
+ *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. C is then untouched
+ * @note Thread safety: any thread, tasks included, on different C. Blocks until C is complete.
+ * @note Source: Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008.
+ */
+VGPU_API vgpu_status vgpu_sgemm(struct vgpu_pool *pool,
+                                int32_t layout,
+                                int32_t trans_a,
+                                int32_t trans_b,
+                                int64_t m,
+                                int64_t n,
+                                int64_t k,
+                                float alpha,
+                                const float *a,
+                                int64_t lda,
+                                const float *b,
+                                int64_t ldb,
+                                float beta,
+                                float *c,
+                                int64_t ldc);
+
+/**
+ * As vgpu_sgemm(), in double precision.
+ *
+ * @note Thread safety: as vgpu_sgemm().
+ */
+VGPU_API vgpu_status vgpu_dgemm(struct vgpu_pool *pool,
+                                int32_t layout,
+                                int32_t trans_a,
+                                int32_t trans_b,
+                                int64_t m,
+                                int64_t n,
+                                int64_t k,
+                                double alpha,
+                                const double *a,
+                                int64_t lda,
+                                const double *b,
+                                int64_t ldb,
+                                double beta,
+                                double *c,
+                                int64_t ldc);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* VGPU_POOL_H */

@@ -1,0 +1,110 @@
+//! Matrix products, with the argument order and the numbers of CBLAS.
+
+use super::error::guard;
+use super::pool::{optional, vgpu_pool};
+use super::status::vgpu_status;
+use crate::error::Result;
+use crate::gemm::{Element, Gemm, Layout, Serial, Transpose, gemm};
+
+/// Rows are contiguous. As CblasRowMajor.
+pub const VGPU_ROW_MAJOR: i32 = 101;
+/// Columns are contiguous. As CblasColMajor.
+pub const VGPU_COL_MAJOR: i32 = 102;
+/// The matrix as it is. As CblasNoTrans.
+pub const VGPU_NO_TRANS: i32 = 111;
+/// The transposed matrix. As CblasTrans.
+pub const VGPU_TRANS: i32 = 112;
+/// The transposed matrix: for real numbers the same as VGPU_TRANS. As CblasConjTrans.
+pub const VGPU_CONJ_TRANS: i32 = 113;
+
+/// # Safety
+/// The matrices are as `gemm` asks.
+unsafe fn run<T: Element>(pool: *mut vgpu_pool, product: &Gemm<T>) -> Result<()> {
+    // SAFETY: by contract.
+    unsafe {
+        match optional(pool) {
+            Some(pool) => gemm(product, pool),
+            None => gemm(product, &Serial::default()),
+        }
+    }
+}
+
+/// C = alpha * op(A) * op(B) + beta * C in single precision, on the workers of the pool.
+///
+/// op(A) has m rows and k columns, op(B) k rows and n columns, C m rows and n columns. Where beta is 0, C is not read and
+/// may hold anything. Where alpha or k is 0, A and B are not read and may be NULL. The result is the same to the last bit for any
+/// number of workers.
+///
+/// @param pool     the pool; NULL computes on the caller
+/// @param layout   VGPU_ROW_MAJOR or VGPU_COL_MAJOR, for all three matrices
+/// @param trans_a  VGPU_NO_TRANS, VGPU_TRANS or VGPU_CONJ_TRANS
+/// @param trans_b  as trans_a
+/// @param m        rows of op(A) and C, at least 0
+/// @param n        columns of op(B) and C, at least 0
+/// @param k        columns of op(A), rows of op(B), at least 0
+/// @param alpha    factor of the product
+/// @param a        A as it is stored: rows of k (columns of m) elements; with VGPU_TRANS rows of m (columns of k)
+/// @param lda      elements from one row (column) of A to the next; at least the length of one, and at least 1
+/// @param b        B, likewise
+/// @param ldb      as lda
+/// @param beta     factor of the old C
+/// @param c        C; must not overlap A or B
+/// @param ldc      as lda; what lies between the rows (columns) is not touched
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for matrices that do not fit the address space;
+///         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. C is then untouched
+/// @note Thread safety: any thread, tasks included, on different C. Blocks until C is complete.
+/// @note Source: Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_sgemm(
+    pool: *mut vgpu_pool,
+    layout: i32,
+    trans_a: i32,
+    trans_b: i32,
+    m: i64,
+    n: i64,
+    k: i64,
+    alpha: f32,
+    a: *const f32,
+    lda: i64,
+    b: *const f32,
+    ldb: i64,
+    beta: f32,
+    c: *mut f32,
+    ldc: i64,
+) -> vgpu_status {
+    guard(|| {
+        let layout = Layout::from_code(layout)?;
+        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        // SAFETY: the caller vouches for the matrices.
+        unsafe { run(pool, &Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }) }
+    })
+}
+
+/// As vgpu_sgemm(), in double precision.
+///
+/// @note Thread safety: as vgpu_sgemm().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_dgemm(
+    pool: *mut vgpu_pool,
+    layout: i32,
+    trans_a: i32,
+    trans_b: i32,
+    m: i64,
+    n: i64,
+    k: i64,
+    alpha: f64,
+    a: *const f64,
+    lda: i64,
+    b: *const f64,
+    ldb: i64,
+    beta: f64,
+    c: *mut f64,
+    ldc: i64,
+) -> vgpu_status {
+    guard(|| {
+        let layout = Layout::from_code(layout)?;
+        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        // SAFETY: the caller vouches for the matrices.
+        unsafe { run(pool, &Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }) }
+    })
+}

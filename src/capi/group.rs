@@ -1,0 +1,97 @@
+//! Tasks that are waited for together.
+
+use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu_task_fn};
+use super::error::{guard, null, required};
+use super::future::write_code;
+use super::pool::vgpu_pool;
+use super::status::vgpu_status;
+use crate::os::alloc::Owned;
+use crate::pool::Group;
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+
+/// Tasks of one pool that are waited for together.
+pub struct vgpu_group {
+    group: Group<'static>,
+}
+
+/// Makes an empty group.
+///
+/// @param pool   the pool its tasks run on, which must outlive it
+/// @param group  where the handle goes; NULL goes there on failure
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
+/// @note Thread safety: any thread.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_group_create(pool: *mut vgpu_pool, group: *mut *mut vgpu_group) -> vgpu_status {
+    guard(|| {
+        if group.is_null() {
+            return Err(null("group, where the handle would go,"));
+        }
+        // SAFETY: the caller vouches for the output, and that the pool outlives the group.
+        unsafe {
+            group.write(ptr::null_mut());
+            let pool: &'static vgpu_pool = required(pool, "pool")?;
+            let made = Owned::new(pool.pool().allocator(), vgpu_group { group: pool.pool().group()? })?;
+            group.write(Owned::into_raw(made).as_ptr());
+        }
+        Ok(())
+    })
+}
+
+/// Submits a task as one of the group.
+///
+/// @return as vgpu_pool_submit()
+/// @note Thread safety: any thread, tasks of the group included.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_group_submit(
+    group: *mut vgpu_group,
+    function: vgpu_task_fn,
+    user_data: *mut c_void,
+    destroy: vgpu_destroy_fn,
+) -> vgpu_status {
+    guard(|| {
+        let group = required(group, "group")?;
+        let function = required_callback(function)?;
+        group.group.submit_work(CTask { function, user_data: UserData(user_data), destroy })
+    })
+}
+
+/// Waits until every task of the group is done. The group can be used again afterwards.
+///
+/// @param group      the group
+/// @param task_code  where the number goes that the first failing task returned, or 0; may be NULL
+/// @return VGPU_OK if no task failed; otherwise the first failure, as vgpu_future_get() gives it;
+///         VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_FORKED
+/// @note Thread safety: one thread at a time. Blocks; inside a task it helps, as vgpu_future_get() does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_group_wait(group: *mut vgpu_group, task_code: *mut i32) -> vgpu_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the output and the handle, and that no other thread waits.
+        unsafe {
+            write_code(task_code, 0);
+            let group = required(group, "group")?;
+            group.group.wait_unshared().inspect_err(|error| write_code(task_code, error.task_code()))
+        }
+    })
+}
+
+/// Waits for the group's tasks and frees it.
+///
+/// @param group  the group; NULL does nothing
+/// @return VGPU_OK; VGPU_ERROR_FORKED in a forked child, where its tasks would never be done and its memory is left alone
+/// @note Thread safety: once; nobody may use the group afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_group_destroy(group: *mut vgpu_group) -> vgpu_status {
+    guard(|| {
+        let Some(group) = NonNull::new(group) else { return Ok(()) };
+        // SAFETY: the caller vouches for the handle, and gives it up.
+        unsafe {
+            group.as_ref().group.check_process()?;
+            let allocator = group.as_ref().group.allocator();
+            drop(Owned::from_raw(allocator, group));
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,17 @@
+//! The C ABI: argument checks, panic guards and calls down.
+//!
+//! One file for each noun of `include/vgpu_pool.h`, which cbindgen makes from here; the comments of the exported items are
+//! the header's. So they are written for C programmers, and say in prose what a `# Safety` section would.
+#![allow(non_camel_case_types)]
+#![allow(clippy::missing_safety_doc)]
+
+pub mod callbacks;
+pub mod config;
+pub mod error;
+pub mod future;
+pub mod gemm;
+pub mod group;
+pub mod parallel;
+pub mod pool;
+pub mod status;
+pub mod worker;

@@ -1,0 +1,116 @@
+//! Loops and fork-join.
+
+use super::callbacks::{UserData, required_callback, vgpu_range_fn, vgpu_task_fn, vgpu_tile_fn, worker_pointer};
+use super::error::{callback_result, guard};
+use super::pool::{optional, vgpu_pool};
+use super::status::vgpu_status;
+use crate::parallel::{Tiling, for_range, for_tiles};
+use crate::pool::Worker;
+use core::ffi::c_void;
+
+/// A loop on the pool: the parallel version of
+///
+///     for (size_t i = 0; i < n; i++) function(worker, user_data, i, i + 1);
+///
+/// The indices are handed out in pieces that together cover them exactly once; the order is not fixed.
+///
+/// @param pool       the pool; NULL runs the pieces in order on the caller
+/// @param n          how many indices
+/// @param grain      the most indices of one piece; 0 lets the library choose
+/// @param function   called for each piece
+/// @param user_data  passed to it
+/// @return VGPU_OK; the first failure of a piece, in which case pieces not yet begun are left out;
+///         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
+/// @note Thread safety: any thread, tasks included. Blocks until every piece is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_parallel_for(
+    pool: *mut vgpu_pool,
+    n: usize,
+    grain: usize,
+    function: vgpu_range_fn,
+    user_data: *mut c_void,
+) -> vgpu_status {
+    guard(|| {
+        let function = required_callback(function)?;
+        let user_data = UserData(user_data);
+        for_range(optional(pool), 0..n, grain, |worker, piece| {
+            let UserData(user_data) = *(&user_data);
+            // SAFETY: the program vouches for its function and data.
+            callback_result(unsafe { function(worker_pointer(worker), user_data, piece.start, piece.end) })
+        })
+    })
+}
+
+/// A loop over the tiles of a rectangle: the parallel version of
+///
+///     for (size_t r = 0; r < rows; r += tile_rows)
+///         for (size_t c = 0; c < cols; c += tile_cols)
+///             function(worker, user_data, r, MIN(r + tile_rows, rows), c, MIN(c + tile_cols, cols));
+///
+/// @param pool       the pool; NULL runs the tiles in order on the caller
+/// @param rows       rows of the rectangle
+/// @param cols       columns of the rectangle
+/// @param tile_rows  rows of a tile, at least 1
+/// @param tile_cols  columns of a tile, at least 1
+/// @param function   called for each tile
+/// @param user_data  passed to it
+/// @return as vgpu_parallel_for(); VGPU_ERROR_OVERFLOW for more tiles than can be counted
+/// @note Thread safety: any thread, tasks included. Blocks until every tile is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_parallel_for_tiles(
+    pool: *mut vgpu_pool,
+    rows: usize,
+    cols: usize,
+    tile_rows: usize,
+    tile_cols: usize,
+    function: vgpu_tile_fn,
+    user_data: *mut c_void,
+) -> vgpu_status {
+    guard(|| {
+        let function = required_callback(function)?;
+        let user_data = UserData(user_data);
+        let tiling = Tiling { rows, columns: cols, tile_rows, tile_columns: tile_cols };
+        for_tiles(optional(pool), tiling, |worker, tile| {
+            let UserData(user_data) = *(&user_data);
+            let (r, c) = (tile.rows, tile.columns);
+            // SAFETY: the program vouches for its function and data.
+            callback_result(unsafe { function(worker_pointer(worker), user_data, r.start, r.end, c.start, c.end) })
+        })
+    })
+}
+
+/// Calls two functions, perhaps at the same time, and returns when both are done. May be nested to any depth that the stack
+/// allows.
+///
+/// @param pool    the pool; NULL calls one after the other
+/// @param a       called on the calling worker, or first
+/// @param data_a  passed to a
+/// @param b       called by whoever has time
+/// @param data_b  passed to b
+/// @return VGPU_OK; the failure of a, else that of b; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED;
+///         VGPU_ERROR_FORKED. Both are called even if one fails
+/// @note Thread safety: any thread, tasks included. Blocks until both are done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_join(
+    pool: *mut vgpu_pool,
+    a: vgpu_task_fn,
+    data_a: *mut c_void,
+    b: vgpu_task_fn,
+    data_b: *mut c_void,
+) -> vgpu_status {
+    guard(|| {
+        let (a, b) = (required_callback(a)?, required_callback(b)?);
+        let (data_a, data_b) = (UserData(data_a), UserData(data_b));
+        let call = |function: unsafe extern "C-unwind" fn(_, _) -> i32, data: &UserData, worker: Option<&Worker>| {
+            // SAFETY: the program vouches for its functions and data.
+            callback_result(unsafe { function(worker_pointer(worker), data.0) })
+        };
+        let (left, right) = match optional(pool) {
+            None => (call(a, &data_a, None), call(b, &data_b, None)),
+            Some(pool) => {
+                pool.run(|worker| Ok(worker.join(|w| call(a, &data_a, Some(w)), |w| call(b, &data_b, Some(w)))))?
+            }
+        };
+        left.and(right)
+    })
+}

@@ -1,0 +1,193 @@
+//! Making and ending pools, and submitting to them.
+
+use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu_task_fn};
+use super::config::vgpu_pool_config;
+use super::error::{guard, null, required};
+use super::future::{StoredTask, vgpu_future, vgpu_task_storage};
+use super::status::vgpu_status;
+use crate::error::Result;
+use crate::os::affinity;
+use crate::os::alloc::{Allocator, Owned};
+use crate::pool::Pool;
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+
+/// A pool of workers.
+pub struct vgpu_pool {
+    pool: Pool,
+}
+
+impl vgpu_pool {
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+/// The pool behind a handle that may be NULL, which means the caller's own thread.
+pub(super) fn optional<'a>(pool: *const vgpu_pool) -> Option<&'a Pool> {
+    // SAFETY: the caller of the export vouches for a handle that is not NULL.
+    unsafe { pool.as_ref() }.map(vgpu_pool::pool)
+}
+
+/// Makes a pool and starts its workers.
+///
+/// @param config  the settings; NULL for the defaults
+/// @param pool    where the handle goes; NULL goes there on failure
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for a setting out of range; VGPU_ERROR_OUT_OF_MEMORY;
+///         VGPU_ERROR_THREAD_SPAWN; VGPU_ERROR_AFFINITY if pinning is required and refused. On failure whatever was started
+///         is stopped and whatever was allocated is given back.
+/// @note Thread safety: any thread. Blocks until the threads are started.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_create(config: *const vgpu_pool_config, pool: *mut *mut vgpu_pool) -> vgpu_status {
+    guard(|| {
+        if pool.is_null() {
+            return Err(null("pool, where the handle would go,"));
+        }
+        // SAFETY: the caller vouches for the output and for the config.
+        unsafe {
+            pool.write(ptr::null_mut());
+            let config = vgpu_pool_config::read(config)?.to_config()?;
+            let made = Owned::new(config.allocator, vgpu_pool { pool: Pool::new(&config)? })?;
+            pool.write(Owned::into_raw(made).as_ptr());
+        }
+        Ok(())
+    })
+}
+
+/// Ends a pool: refuses new tasks from outside, runs what was accepted, joins the threads and frees the pool.
+///
+/// @param pool  the pool; NULL does nothing
+/// @return VGPU_OK; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks, and the pool goes on; VGPU_ERROR_FORKED in a
+///         forked child, where the threads do not exist and the memory is left alone
+/// @note Thread safety: once, by a thread that is not a worker of the pool. Other threads may be submitting when it begins;
+///       nobody may use the handle after it has returned. Blocks until everything is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_destroy(pool: *mut vgpu_pool) -> vgpu_status {
+    guard(|| {
+        let Some(pool) = NonNull::new(pool) else { return Ok(()) };
+        // SAFETY: the caller vouches for the handle, and gives it up unless this fails.
+        unsafe {
+            pool.as_ref().pool.check_process()?;
+            pool.as_ref().pool.check_destroy()?;
+            drop(Owned::from_raw(pool.as_ref().pool.allocator(), pool));
+        }
+        Ok(())
+    })
+}
+
+/// How many workers a pool has; 0 for NULL.
+///
+/// @note Thread safety: any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_num_workers(pool: *const vgpu_pool) -> u32 {
+    optional(pool).map_or(0, |pool| pool.workers() as u32)
+}
+
+/// Submits a task: it runs once, on some worker.
+///
+/// Tasks submitted by one thread are started in the order in which it submitted them, as long as they fit one shard of
+/// the inbox.
+///
+/// @param pool       the pool
+/// @param function   the task
+/// @param user_data  passed to it
+/// @param destroy    called once with user_data when the task has run or was cancelled; may be NULL. Not called if this fails
+/// @param future     where the handle goes, NULL on failure; if this is NULL itself the task runs unobserved
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL if the pool was told to say so; VGPU_ERROR_CLOSED;
+///         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
+/// @note Thread safety: any thread, tasks included. Does not block, unless the pool was told to when the inbox is full.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_submit(
+    pool: *mut vgpu_pool,
+    function: vgpu_task_fn,
+    user_data: *mut c_void,
+    destroy: vgpu_destroy_fn,
+    future: *mut *mut vgpu_future,
+) -> vgpu_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the output.
+        unsafe { write_handle(future, ptr::null_mut()) };
+        let pool = required(pool, "pool")?;
+        let handle = pool.pool.submit_work(task(function, user_data, destroy)?)?;
+        // SAFETY: as above. Without a place for it the handle is dropped, and the task goes on.
+        unsafe {
+            if !future.is_null() {
+                write_handle(future, vgpu_future::from_handle(handle));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// As vgpu_pool_submit(), with the task in storage that the caller provides. Nothing is allocated.
+///
+/// The storage belongs to the library until vgpu_future_release() has returned; it must not move or be used meanwhile.
+///
+/// @param storage  where the task lies; its contents do not matter
+/// @param future   where the handle goes; not NULL, because its release gives the storage back
+/// @return as vgpu_pool_submit(). On failure the storage is the caller's again
+/// @note Thread safety: as vgpu_pool_submit().
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_submit_in(
+    pool: *mut vgpu_pool,
+    storage: *mut vgpu_task_storage,
+    function: vgpu_task_fn,
+    user_data: *mut c_void,
+    destroy: vgpu_destroy_fn,
+    future: *mut *mut vgpu_future,
+) -> vgpu_status {
+    guard(|| {
+        if future.is_null() {
+            return Err(null("future, without which the storage could not be given back,"));
+        }
+        // SAFETY: the caller vouches for the output.
+        unsafe { write_handle(future, ptr::null_mut()) };
+        let pool = required(pool, "pool")?;
+        let storage: *mut StoredTask = ptr::from_ref(required(storage, "storage")?).cast_mut().cast();
+        let task = task(function, user_data, destroy)?;
+        // SAFETY: the storage has the size and alignment of the task, and is the library's until the handle's release.
+        unsafe {
+            let handle = pool.pool.submit_in(storage, task)?;
+            write_handle(future, vgpu_future::from_handle(handle));
+        }
+        Ok(())
+    })
+}
+
+fn task(function: vgpu_task_fn, user_data: *mut c_void, destroy: vgpu_destroy_fn) -> Result<CTask> {
+    let function = required_callback(function)?;
+    Ok(CTask { function, user_data: UserData(user_data), destroy })
+}
+
+/// # Safety
+/// `place` is NULL or writable.
+unsafe fn write_handle(place: *mut *mut vgpu_future, handle: *mut vgpu_future) {
+    if !place.is_null() {
+        // SAFETY: by contract.
+        unsafe { place.write(handle) };
+    }
+}
+
+/// Waits until no task of the pool is queued or running, those submitted meanwhile included.
+///
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks;
+///         VGPU_ERROR_FORKED
+/// @note Thread safety: any thread that is not a worker of the pool. Blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_wait_all(pool: *mut vgpu_pool) -> vgpu_status {
+    guard(|| required(pool, "pool")?.pool.wait_all())
+}
+
+/// How many CPUs the calling thread may use. A pool made with the defaults has as many workers, or fewer if the cgroup's
+/// quota allows less.
+///
+/// @return the number; at least 1
+/// @note Thread safety: any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_available_cpus() -> u32 {
+    affinity::allowed_cpus(Allocator::SYSTEM)
+        .map_or(1, |words| words.iter().map(|word| word.count_ones()).sum::<u32>().max(1))
+}

@@ -1,0 +1,236 @@
+/* A host allocator: every allocation goes through it, each may fail, all comes back; and what needs none at all. */
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+
+enum { MOST_BLOCKS = 100000 };
+
+struct block {
+    void *memory;
+    size_t size;
+    size_t align;
+};
+
+/* Keeps book of every block. `left` allocations succeed, then all fail; -1: none fails. */
+struct allocator {
+    pthread_mutex_t lock;
+    struct block *blocks;
+    size_t count;
+    long calls;
+    long left;
+    int mistakes;
+};
+
+static void *counting_allocate(void *context, size_t size, size_t align) {
+    struct allocator *self = context;
+    void *memory = NULL;
+    pthread_mutex_lock(&self->lock);
+    self->calls++;
+    if (size == 0 || align == 0 || (align & (align - 1)) != 0) {
+        self->mistakes++;
+    } else if (self->left != 0 && self->count < MOST_BLOCKS) {
+        if (posix_memalign(&memory, align < sizeof(void *) ? sizeof(void *) : align, size) == 0) {
+            /* A fresh block is not zeroed: whoever counts on that shall see nonsense. */
+            memset(memory, 0xa5, size < 65536 ? size : 65536);
+            self->blocks[self->count].memory = memory;
+            self->blocks[self->count].size = size;
+            self->blocks[self->count].align = align;
+            self->count++;
+            self->left -= self->left > 0;
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    return memory;
+}
+
+static void counting_free(void *context, void *memory, size_t size, size_t align) {
+    struct allocator *self = context;
+    size_t i;
+    pthread_mutex_lock(&self->lock);
+    for (i = self->count; i-- > 0;) {
+        if (self->blocks[i].memory == memory) {
+            break;
+        }
+    }
+    if (i == SIZE_MAX || self->blocks[i].size != size || self->blocks[i].align != align) {
+        self->mistakes++;
+    } else {
+        self->blocks[i] = self->blocks[--self->count];
+        free(memory);
+    }
+    pthread_mutex_unlock(&self->lock);
+}
+
+static long calls_of(struct allocator *self) {
+    long calls;
+    pthread_mutex_lock(&self->lock);
+    calls = self->calls;
+    pthread_mutex_unlock(&self->lock);
+    return calls;
+}
+
+static int32_t nothing_range(vgpu_worker *worker, void *user_data, size_t begin, size_t end) {
+    (void)worker;
+    __atomic_add_fetch((size_t *)user_data, end - begin, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+static void configure(vgpu_pool_config *config, struct allocator *allocator) {
+    vgpu_pool_config_init(config);
+    config->num_workers = 2;
+    config->allocate = counting_allocate;
+    config->free = counting_free;
+    config->allocator_context = allocator;
+}
+
+/* OUT_OF_MEMORY is the only failure that a failing allocator may cause. */
+static int went_well(vgpu_status status) {
+    CHECK(status == VGPU_OK || status == VGPU_ERROR_OUT_OF_MEMORY);
+    CHECK(status == VGPU_OK || vgpu_last_error_message()[0] != '\0');
+    return status == VGPU_OK;
+}
+
+enum { SIDE = 150 };
+static double a[SIDE * SIDE], b[SIDE * SIDE], c[SIDE * SIDE];
+
+/* One of everything. Returns whether all of it went well. */
+static int use_everything(vgpu_pool *pool) {
+    vgpu_future *future = NULL;
+    vgpu_group *group = NULL;
+    size_t covered = 0;
+    int ran = 0;
+    int accepted = 0;
+    int well = 1;
+    int i;
+    for (i = 0; i < 20; i++) {
+        future = NULL;
+        if (went_well(vgpu_pool_submit(pool, count_task, &ran, count_destroy, &future))) {
+            accepted++;
+            CHECK_OK(vgpu_future_get(future, NULL));
+            CHECK_OK(vgpu_future_release(future));
+        } else {
+            CHECK(future == NULL);
+            well = 0;
+        }
+    }
+    if (went_well(vgpu_group_create(pool, &group))) {
+        for (i = 0; i < 20; i++) {
+            if (went_well(vgpu_group_submit(group, count_task, &ran, count_destroy))) {
+                accepted++;
+            } else {
+                well = 0;
+            }
+        }
+        CHECK_OK(vgpu_group_wait(group, NULL));
+        CHECK_OK(vgpu_group_destroy(group));
+    } else {
+        well = 0;
+    }
+    CHECK(value_of(&ran) == 2 * accepted); /* accepted: ran and destroyed, refused: neither */
+    if (went_well(vgpu_parallel_for(pool, 1000, 10, nothing_range, &covered))) {
+        CHECK(covered == 1000);
+    } else {
+        well = 0;
+    }
+    c[0] = -1.0;
+    if (went_well(vgpu_dgemm(pool, 101, 111, 111, SIDE, SIDE, SIDE, 1.0, a, SIDE, b, SIDE, 0.0, c, SIDE))) {
+        CHECK(c[0] > SIDE - 0.5 && c[0] < SIDE + 0.5 && c[SIDE * SIDE - 1] > SIDE - 0.5);
+    } else {
+        well = 0;
+    }
+    return well;
+}
+
+static void every_failure(struct allocator *allocator) {
+    long allowed;
+    int well = 0;
+    section("the allocator fails after 0, 1, 2 ... allocations");
+    for (allowed = 0; allowed < 20000 && !well; allowed++) {
+        vgpu_pool_config config;
+        vgpu_pool *pool = NULL;
+        configure(&config, allocator);
+        allocator->left = allowed;
+        allocator->calls = 0;
+        if (went_well(vgpu_pool_create(&config, &pool))) {
+            well = use_everything(pool);
+            CHECK_OK(vgpu_pool_destroy(pool));
+        } else {
+            CHECK(pool == NULL);
+        }
+        if (allocator->count != 0 || allocator->mistakes != 0) {
+            fprintf(stderr, "after %ld allocations: %zu blocks kept, %d mistakes\n", allowed, allocator->count,
+                    allocator->mistakes);
+        }
+        CHECK(allocator->count == 0);
+        CHECK(allocator->mistakes == 0);
+        if (check_failures > 20) {
+            return;
+        }
+    }
+    CHECK(well);
+    printf("   all went well from %ld allocations on\n", allowed - 1);
+}
+
+static void recovery(struct allocator *allocator) {
+    vgpu_pool_config config;
+    vgpu_pool *pool = NULL;
+    section("memory runs out and comes back while a pool is alive");
+    configure(&config, allocator);
+    allocator->left = -1;
+    REQUIRE(vgpu_pool_create(&config, &pool) == VGPU_OK);
+    CHECK(use_everything(pool));
+    pthread_mutex_lock(&allocator->lock);
+    allocator->left = 0;
+    pthread_mutex_unlock(&allocator->lock);
+    (void)use_everything(pool);
+    pthread_mutex_lock(&allocator->lock);
+    allocator->left = -1;
+    pthread_mutex_unlock(&allocator->lock);
+    CHECK(use_everything(pool));
+    CHECK_OK(vgpu_pool_destroy(pool));
+    CHECK(allocator->count == 0 && allocator->mistakes == 0);
+}
+
+static void storage_needs_no_memory(struct allocator *allocator) {
+    static vgpu_task_storage storage[8];
+    vgpu_future *futures[8];
+    vgpu_pool_config config;
+    vgpu_pool *pool = NULL;
+    int counter = 0;
+    int round;
+    int i;
+    long before;
+    section("caller-provided storage: not one allocation");
+    configure(&config, allocator);
+    allocator->left = -1;
+    REQUIRE(vgpu_pool_create(&config, &pool) == VGPU_OK);
+    before = calls_of(allocator);
+    for (round = 0; round < 500; round++) {
+        for (i = 0; i < 8; i++) {
+            REQUIRE(vgpu_pool_submit_in(pool, &storage[i], count_task, &counter, NULL, &futures[i]) == VGPU_OK);
+        }
+        for (i = 0; i < 8; i++) {
+            CHECK_OK(vgpu_future_get(futures[i], NULL));
+            CHECK_OK(vgpu_future_release(futures[i]));
+        }
+    }
+    CHECK(calls_of(allocator) == before);
+    CHECK(value_of(&counter) == 500 * 8);
+    CHECK_OK(vgpu_pool_destroy(pool));
+    CHECK(allocator->count == 0 && allocator->mistakes == 0);
+}
+
+int main(void) {
+    static struct allocator allocator = {PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, -1, 0};
+    int i;
+    allocator.blocks = calloc(MOST_BLOCKS, sizeof *allocator.blocks);
+    REQUIRE(allocator.blocks != NULL);
+    for (i = 0; i < SIDE * SIDE; i++) {
+        a[i] = 1.0;
+        b[i] = 1.0;
+    }
+    every_failure(&allocator);
+    recovery(&allocator);
+    storage_needs_no_memory(&allocator);
+    free(allocator.blocks);
+    return check_done();
+}
