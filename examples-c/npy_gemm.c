@@ -47,8 +47,8 @@ static int parse_options(int count, char **arguments, struct options *options) {
         } else if (strcmp(argument, "--workers") == 0 && i + 1 < count) {
             char *end = NULL;
             const long workers = strtol(arguments[++i], &end, 10);
-            if (end == arguments[i] || *end != '\0' || workers < 1 || workers > 65536) {
-                fprintf(stderr, "npy_gemm: --workers takes a number from 1 to 65536, not '%s'\n", arguments[i]);
+            if (end == arguments[i] || *end != '\0' || workers < 1 || workers > 4096) {
+                fprintf(stderr, "npy_gemm: --workers takes a number from 1 to 4096, not '%s'\n", arguments[i]);
                 return -1;
             }
             options->workers = (uint32_t)workers;

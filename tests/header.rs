@@ -91,23 +91,23 @@ fn without_submodules(source: &Path) -> PathBuf {
     copy
 }
 
-/// What cbindgen cannot be told: `VGPU_API` on the line of its function, negative numbers in parentheses, no blanks at
+/// What cbindgen cannot be told: `VGPU_API` and the like on the line of their function, negative numbers in parentheses, no blanks at
 /// line ends, one newline at the end.
 fn tidy(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    let mut shift = "";
+    let mut shift = 0;
     for line in text.lines().map(str::trim_end) {
-        if let Some(declaration) = lines.last_mut().filter(|last| *last == "VGPU_API") {
-            *declaration = format!("VGPU_API {line}");
-            shift = "         ";
+        if let Some(attributes) = lines.last_mut().filter(|last| last.starts_with("VGPU_API") && !last.contains('(')) {
+            shift = attributes.len() + 1;
+            *attributes = format!("{attributes} {line}");
         } else if let Some((name, value)) = line.strip_prefix("#define ").and_then(|rest| rest.split_once(" -")) {
             lines.push(format!("#define {name} (-{value})"));
         } else {
-            let indented = if line.starts_with(' ') { shift } else { "" };
-            lines.push(format!("{indented}{line}"));
+            let indent = if line.starts_with(' ') { shift } else { 0 };
+            lines.push(format!("{:indent$}{line}", ""));
         }
         if line.ends_with(';') {
-            shift = "";
+            shift = 0;
         }
     }
     let mut clean = lines.join("\n").replace("\n\n\n", "\n\n");

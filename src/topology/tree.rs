@@ -127,7 +127,7 @@ impl Tree {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.status() == Status::OutOfMemory => Err(error),
             Err(error) => {
-                
+                self.notes.add(format_args!("{error}; taken as missing"))?;
                 Ok(None)
             }
         }

@@ -67,8 +67,7 @@ static int32_t touch_tile(vgpu_worker *worker, void *user_data, size_t row_begin
     size_t row, col;
     (void)worker;
     CHECK(row_begin < row_end && row_end <= field->rows && col_begin < col_end && col_end <= field->cols);
-    CHECK(field->tile_rows == 0 || row_end - row_begin <= field->tile_rows);
-    CHECK(field->tile_cols == 0 || col_end - col_begin <= field->tile_cols);
+    CHECK(row_end - row_begin <= field->tile_rows && col_end - col_begin <= field->tile_cols);
     for (row = row_begin; row < row_end; row++) {
         for (col = col_begin; col < col_end; col++) {
             add_one(&touched[row * field->cols + col]);
@@ -79,7 +78,7 @@ static int32_t touch_tile(vgpu_worker *worker, void *user_data, size_t row_begin
 
 static void tiles(vgpu_pool *pool) {
     const struct field fields[] = {{1, 1, 1, 1},    {10, 10, 3, 4},   {100, 37, 16, 16}, {1, 999, 1, 10},
-                                   {999, 1, 10, 1}, {20, 20, 99, 99}, {50, 50, 0, 0},    {300, 300, 7, 300}};
+                                   {999, 1, 10, 1}, {20, 20, 99, 99}, {50, 50, 1, 1},    {300, 300, 7, 300}};
     struct field failing = {77, 10, 7, 10};
     size_t f, i;
     section("tiles: every element once; a failing tile comes out");

@@ -48,7 +48,8 @@ static void sizes_and_hooks(void) {
 
     section("the default number of workers");
     REQUIRE(vgpu_pool_create(NULL, &pool) == VGPU_OK);
-    CHECK(vgpu_pool_num_workers(pool) == vgpu_available_cpus());
+    /* A cgroup's quota may allow less than the CPU mask. */
+    CHECK(vgpu_pool_num_workers(pool) >= 1 && vgpu_pool_num_workers(pool) <= vgpu_available_cpus());
     CHECK_OK(vgpu_pool_destroy(pool));
 
     section("a pool made and destroyed at once, a hundred times");

@@ -3,10 +3,10 @@
 
 use core::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering, Ordering::Relaxed};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::protocol::queue::{Shard, ShardedQueue};
-use vgpu_pool::sync::{RELAXED, UnsafeCell, fence};
+use vgpu_pool::sync::{AtomicU32, RELAXED, Site, UnsafeCell, fence};
 
 #[cfg(feature = "loom")]
 use loom::thread;
@@ -19,6 +19,8 @@ pub trait Mpmc: Send + Sync + 'static {
     fn push(&self, home: usize, element: usize) -> bool;
     /// Takes.
     fn pop(&self, home: usize) -> Option<usize>;
+    /// Whether there is reason not to sleep.
+    fn has_work(&self) -> bool;
 }
 
 fn word(element: usize) -> NonNull<u8> {
@@ -32,6 +34,9 @@ impl Mpmc for Shard<u8> {
     fn pop(&self, _home: usize) -> Option<usize> {
         Shard::pop(self).map(|word| word.as_ptr().addr())
     }
+    fn has_work(&self) -> bool {
+        Shard::has_work(self)
+    }
 }
 
 impl Mpmc for ShardedQueue<u8> {
@@ -40,6 +45,9 @@ impl Mpmc for ShardedQueue<u8> {
     }
     fn pop(&self, home: usize) -> Option<usize> {
         ShardedQueue::pop(self, home).map(|word| word.as_ptr().addr())
+    }
+    fn has_work(&self) -> bool {
+        ShardedQueue::has_work(self)
     }
 }
 
@@ -236,6 +244,42 @@ pub fn run<Q: Mpmc>(queue: Q, scenario: &Scenario, layout: Layout) -> Vec<usize>
         let accepted = usize::from(watch.pushed_by[i].load(Relaxed) != 0);
         assert_eq!(watch.taken[i].load(Relaxed), accepted, "{}: takings (left), accepted pushes (right)", i + 1);
     }
+    digits
+}
+
+/// Between the announcement of a sleeper and its last look, and between a push and the producer's look for sleepers.
+pub const AGAINST_SLEEP: Site = Site::new("model.AGAINST_SLEEP", Ordering::SeqCst, "the look follows the announcement");
+
+/// A thread that is about to sleep announces it and looks for work once more; every producer pushes once and looks for
+/// sleepers. Somebody must notice: there was work, or a producer saw the sleeper. With `robbed`, an element is there from
+/// the start and another thread takes one, so that the sleeper may look at a slot that has moved on.
+///
+/// The digits: whether the sleeper found work, then for each producer whether it saw the sleeper.
+pub fn run_sleeper<Q: Mpmc>(queue: Q, producers: usize, robbed: bool) -> Vec<usize> {
+    let shared = Arc::new((queue, AtomicU32::new(0)));
+    if robbed {
+        assert!(shared.0.push(0, 9));
+    }
+    let handles: Vec<_> = (0..producers)
+        .map(|which| {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                assert!(shared.0.push(which, which + 1), "there is room for every push");
+                fence(AGAINST_SLEEP);
+                shared.1.load(RELAXED) as usize
+            })
+        })
+        .collect();
+    let robber = robbed.then(|| {
+        let shared = shared.clone();
+        thread::spawn(move || assert!(shared.0.pop(0).is_some(), "an element was there"))
+    });
+    shared.1.store(1, RELAXED);
+    fence(AGAINST_SLEEP);
+    let mut digits = vec![usize::from(shared.0.has_work())];
+    digits.extend(handles.into_iter().map(|handle| handle.join().unwrap()));
+    robber.into_iter().for_each(|handle| handle.join().unwrap());
+    assert!(digits.contains(&1), "a sleeper and the work for it have missed each other");
     digits
 }
 

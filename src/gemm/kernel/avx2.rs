@@ -79,13 +79,20 @@ macro_rules! register {
                 unsafe { $mul(self, factor) }
             }
             #[inline(always)]
-            unsafe fn after(mut pointer: *const $scalar, mut register: Self) -> (*const $scalar, Self) {
-                // SAFETY: no instruction at all.
-                unsafe {
-                    asm!("/* {0} {1} */", inout(reg) pointer, inout(ymm_reg) register,
-                        options(pure, nomem, nostack, preserves_flags));
+            unsafe fn after(pointer: *const $scalar, register: Self) -> (*const $scalar, Self) {
+                /// The assembler accepts the register only in a function with the feature.
+                #[inline]
+                #[target_feature(enable = "avx2")]
+                fn tie(mut pointer: *const $scalar, mut register: $vector) -> (*const $scalar, $vector) {
+                    // SAFETY: no instruction at all.
+                    unsafe {
+                        asm!("/* {0} {1} */", inout(reg) pointer, inout(ymm_reg) register,
+                            options(pure, nomem, nostack, preserves_flags));
+                    }
+                    (pointer, register)
                 }
-                (pointer, register)
+                // SAFETY: as in `zero`.
+                unsafe { tie(pointer, register) }
             }
             #[inline(always)]
             unsafe fn prefetch(from: *const $scalar) {
