@@ -29,7 +29,8 @@
  * Every call that can fail returns a vgpu_status: VGPU_OK is 0, errors are negative, and a number is never changed or
  * used again. vgpu_status_name() gives its name. vgpu_last_error_message() gives a sentence about the last failed call
  * of the calling thread; a successful call leaves it alone, and it stays valid until the thread's next failed call.
- * Outputs passed by pointer hold a result only after VGPU_OK. A handle output is set to NULL on failure.
+ * Outputs passed by pointer hold a result only after VGPU_OK, unless the function says otherwise. A handle output is
+ * set to NULL on failure.
  * A new release may return statuses that this header does not list: treat any value other than VGPU_OK as a failure.
  *
  * ## Objects and ownership
@@ -332,7 +333,7 @@ typedef struct vgpu_pool_config {
      */
     uint32_t reserved;
     /**
-     * Stack of each worker in bytes; 0: 2 MiB.
+     * Stack of each worker in bytes, at least 64 KiB; 0: 2 MiB.
      */
     size_t stack_size;
     /**
@@ -477,9 +478,8 @@ VGPU_API void vgpu_pool_config_init_sized(struct vgpu_pool_config *config,
  *         is stopped and whatever was allocated is given back.
  * @note Thread safety: any thread. Blocks until the threads are started.
  */
-VGPU_API VGPU_NODISCARD
-vgpu_status vgpu_pool_create(const struct vgpu_pool_config *config,
-                                      struct vgpu_pool **pool);
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_create(const struct vgpu_pool_config *config,
+                                                     struct vgpu_pool **pool);
 
 /**
  * Ends a pool: refuses new tasks from outside, runs what was accepted, joins the threads and frees the pool.
@@ -514,12 +514,11 @@ VGPU_API uint32_t vgpu_pool_num_workers(const struct vgpu_pool *pool);
  *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
  * @note Thread safety: any thread, tasks included. Does not block, unless the pool was told to when the inbox is full.
  */
-VGPU_API VGPU_NODISCARD
-vgpu_status vgpu_pool_submit(struct vgpu_pool *pool,
-                                      vgpu_task_fn function,
-                                      void *user_data,
-                                      vgpu_destroy_fn destroy,
-                                      struct vgpu_future **future);
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_submit(struct vgpu_pool *pool,
+                                                     vgpu_task_fn function,
+                                                     void *user_data,
+                                                     vgpu_destroy_fn destroy,
+                                                     struct vgpu_future **future);
 
 /**
  * As vgpu_pool_submit(), with the task in storage that the caller provides. Nothing is allocated.
@@ -531,13 +530,12 @@ vgpu_status vgpu_pool_submit(struct vgpu_pool *pool,
  * @return as vgpu_pool_submit(). On failure the storage is the caller's again
  * @note Thread safety: as vgpu_pool_submit().
  */
-VGPU_API VGPU_NODISCARD
-vgpu_status vgpu_pool_submit_in(struct vgpu_pool *pool,
-                                         struct vgpu_task_storage *storage,
-                                         vgpu_task_fn function,
-                                         void *user_data,
-                                         vgpu_destroy_fn destroy,
-                                         struct vgpu_future **future);
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_submit_in(struct vgpu_pool *pool,
+                                                        struct vgpu_task_storage *storage,
+                                                        vgpu_task_fn function,
+                                                        void *user_data,
+                                                        vgpu_destroy_fn destroy,
+                                                        struct vgpu_future **future);
 
 /**
  * Waits until no task of the pool is queued or running, those submitted meanwhile included.
@@ -642,11 +640,10 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_group_create(struct vgpu_pool *pool, st
  * @return as vgpu_pool_submit()
  * @note Thread safety: any thread, tasks of the group included.
  */
-VGPU_API VGPU_NODISCARD
-vgpu_status vgpu_group_submit(struct vgpu_group *group,
-                                       vgpu_task_fn function,
-                                       void *user_data,
-                                       vgpu_destroy_fn destroy);
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_group_submit(struct vgpu_group *group,
+                                                      vgpu_task_fn function,
+                                                      void *user_data,
+                                                      vgpu_destroy_fn destroy);
 
 /**
  * Waits until every task of the group is done. The group can be used again afterwards.

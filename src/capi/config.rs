@@ -39,7 +39,7 @@ pub struct vgpu_pool_config {
     pub inbox_full: u32,
     /// Must be 0.
     pub reserved: u32,
-    /// Stack of each worker in bytes; 0: 2 MiB.
+    /// Stack of each worker in bytes, at least 64 KiB; 0: 2 MiB.
     pub stack_size: usize,
     /// Workers' threads are named with this and their number; at most 8 bytes of UTF-8. NULL: "vgpu-".
     pub name_prefix: *const c_char,

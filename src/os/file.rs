@@ -311,6 +311,13 @@ mod tests {
         let refused = read_into(&path, &mut short).unwrap_err();
         assert!(refused.message().contains(name.to_str().unwrap()), "{refused}");
 
+        for len in 0..3 {
+            std::fs::write(&name, &wanted[..len]).unwrap();
+            assert_eq!(read_into(&path, &mut exact[..len]).unwrap(), &wanted[..len]);
+            assert_eq!(read_into(&path, &mut exact[..len + 1]).unwrap(), &wanted[..len]);
+            assert!(len == 0 || read_into(&path, &mut exact[..len - 1]).is_err());
+        }
+
         std::fs::write(&name, std::vec![0; SIZE_LIMIT + 1]).unwrap();
         assert_eq!(read(&path, &mut contents).unwrap_err().status(), Status::Io);
         std::fs::remove_file(&name).unwrap();

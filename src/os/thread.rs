@@ -15,7 +15,7 @@ pub const MAX_NAME: usize = 15;
 /// How a thread is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Stack size in bytes; 0 means [`DEFAULT_STACK`]. Rounded up to whole pages and to the system's least.
+    /// Stack size in bytes; 0 means [`DEFAULT_STACK`]. Rounded up to whole pages and to [`LEAST_STACK`].
     pub stack_size: usize,
     /// The CPU the thread is pinned to before it runs its first instruction.
     pub cpu: Option<u32>,
@@ -25,6 +25,9 @@ pub struct Options {
 
 /// The stack of a thread that asks for none in particular: 2 MiB.
 pub const DEFAULT_STACK: usize = 2 << 20;
+
+/// The least stack a thread gets: 64 KiB, of which the pool itself uses a fraction.
+pub const LEAST_STACK: usize = 64 << 10;
 
 /// A running thread. It must be joined.
 #[derive(Debug)]
@@ -126,7 +129,7 @@ impl Thread {
 fn rounded_stack_size(asked: usize) -> Result<usize> {
     // SAFETY: plain queries.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.max(4096) as usize;
-    let wanted = if asked == 0 { DEFAULT_STACK } else { asked.max(libc::PTHREAD_STACK_MIN) };
+    let wanted = if asked == 0 { DEFAULT_STACK } else { asked.max(LEAST_STACK) };
     wanted
         .checked_next_multiple_of(page)
         .ok_or_else(|| error!(Overflow, "a stack of {asked} bytes does not fit the address space"))

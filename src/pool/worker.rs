@@ -30,7 +30,20 @@ pub struct Worker {
     core: *const Core,
     index: usize,
     random: Cell<u64>,
-    stack_bottom: usize,
+    /// The address below which this worker's stack is too short for helping.
+    stack_reserve: usize,
+}
+
+/// Roughly where the stack ends that is in use.
+fn stack_pointer() -> usize {
+    let here = 0u8;
+    (&raw const here).addr()
+}
+
+/// The lowest address at which the calling thread still helps; of a short stack a quarter is kept.
+fn stack_reserve() -> usize {
+    let bottom = thread::stack_bottom();
+    bottom + STACK_RESERVE.min(stack_pointer().saturating_sub(bottom) / 4)
 }
 
 /// Something to run.
@@ -61,13 +74,13 @@ impl Worker {
             core,
             index,
             random: Cell::new((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            stack_bottom: thread::stack_bottom(),
+            stack_reserve: stack_reserve(),
         }
     }
 
     /// A thread from outside that runs tasks of the pool for a moment. It never helps, so its stack does not matter.
     pub(crate) fn guest(core: &Core) -> Worker {
-        Worker { core, index: GUEST, random: Cell::new(1), stack_bottom: 0 }
+        Worker { core, index: GUEST, random: Cell::new(1), stack_reserve: 0 }
     }
 
     /// The worker or guest that the calling thread is, of whatever pool.
@@ -250,8 +263,7 @@ impl Worker {
     }
 
     fn has_stack_to_help(&self) -> bool {
-        let here = 0u8;
-        (&raw const here).addr().saturating_sub(self.stack_bottom) > STACK_RESERVE
+        stack_pointer() > self.stack_reserve
     }
 
     /// Xorshift: any start will do, and no two workers walk in step.

@@ -4,7 +4,9 @@
 //! A worker is *busy*, *searching* or *asleep*. `searching` counts the searchers; bit `w` of `sleeping` says that worker
 //! `w` has announced its sleep and that nobody has claimed it since. Whoever clears that bit owes the worker a permit or,
 //! if it is the worker itself, takes the announcement back. A claimed worker counts as searching from the claim on, so that
-//! the claimer's successors see that somebody is already on the way.
+//! the claimer's successors see that somebody is already on the way. The claimer raises the count after it has cleared
+//! the bit, so a worker that withdraws at the same moment may lower it first: `searching` is signed, and is never above
+//! the true number, only below it.
 //!
 //! # The steps of each side
 //! | producer: [`notify_one`](EventCount::notify_one) | worker that found nothing: [`announce`](EventCount::announce) |
@@ -25,6 +27,14 @@
 //! 3. *The successor that stays away.* A worker whose bit was claimed while it changed its mind does not go back to work as
 //!    if nothing had happened: [`withdraw`](EventCount::withdraw) makes every worker that leaves its announcement a
 //!    searcher, claimed or not, so that rule 2 applies to it.
+//! 4. *The claim that is not counted yet.* Such a worker may find a job and lower the count before its claimer has raised
+//!    it. Were the count unsigned, it would wrap: producers would take it for a crowd of searchers, and the worker for one
+//!    of many. So *nobody searches* is a count of zero or less, and *the last one* leaves a count of zero or less: a count
+//!    too low makes both sides look and wake more often, never less.
+//! 5. *The look that came too early.* A claimed worker that leaves as one of several relies on the last to look after the
+//!    claimer's publication. It does, because the claim happens before the worker's withdrawal ([`site::CLAIM`],
+//!    [`site::WITHDRAW`]), so that the claimer's fence comes before that of whoever lowers the count later. Relaxed, a
+//!    processor might lower the count before it withdraws: the claimer, finding nobody, would wake a worker that is gone.
 //!
 //! # Invariant
 //! Whenever work is published and its producer's `notify_one` has returned, then some worker searches, or has a permit, or
@@ -47,12 +57,14 @@ use super::CacheLine;
 use super::parker::Parker;
 use crate::error::Result;
 use crate::os::alloc::{Allocator, Array};
-use crate::sync::{AtomicUsize, RELAXED, fence, ordering_sites};
+use crate::sync::{AtomicIsize, AtomicUsize, RELAXED, SlotOracle, fence, ordering_sites};
 
 ordering_sites! {
     "event_count":
     NOTIFY_FENCE = SeqCst: "against ANNOUNCE_FENCE: the work is visible to the worker's second look, or its announcement is visible here";
     ANNOUNCE_FENCE = SeqCst: "against NOTIFY_FENCE and END_SEARCH_FENCE: see there";
+    CLAIM = Release: "pairs with WITHDRAW: the claimer's fence and its look at the count come before the claimed worker lowers the count";
+    WITHDRAW = Acquire: "pairs with CLAIM: see there";
     END_SEARCH_FENCE = SeqCst: "against NOTIFY_FENCE: the producer sees that nobody searches any more, or its work is visible to the last searcher";
 }
 
@@ -62,27 +74,34 @@ const BITS: usize = usize::BITS as usize;
 struct Seat {
     parker: Parker,
     waiting_on: AtomicUsize,
+    /// What a claimer did before its claim must happen before the claimed worker leaves its announcement.
+    claims: SlotOracle,
 }
 
 /// The sleeping places of a pool's workers, and the count of those that search.
 #[derive(Debug)]
 pub struct EventCount {
-    searching: CacheLine<AtomicUsize>,
+    /// Signed: see rule 4 in the module text.
+    searching: CacheLine<AtomicIsize>,
     sleeping: Array<CacheLine<AtomicUsize>>,
     seats: Array<CacheLine<Seat>>,
-    limit: usize,
+    limit: isize,
 }
 
 impl EventCount {
     /// Places for `workers` workers, of which at most half search at a time, and at least one may.
     pub fn new(allocator: Allocator, workers: usize) -> Result<EventCount> {
         Ok(EventCount {
-            searching: CacheLine(AtomicUsize::new(0)),
+            searching: CacheLine(AtomicIsize::new(0)),
             sleeping: Array::from_fn(allocator, workers.div_ceil(BITS), |_| Ok(CacheLine(AtomicUsize::new(0))))?,
             seats: Array::from_fn(allocator, workers, |_| {
-                Ok(CacheLine(Seat { parker: Parker::new(), waiting_on: AtomicUsize::new(0) }))
+                Ok(CacheLine(Seat {
+                    parker: Parker::new(),
+                    waiting_on: AtomicUsize::new(0),
+                    claims: SlotOracle::new(),
+                }))
             })?,
-            limit: (workers / 2).max(1),
+            limit: (workers / 2).max(1) as isize,
         })
     }
 
@@ -90,7 +109,7 @@ impl EventCount {
     #[inline]
     pub fn notify_one(&self, near: usize) {
         fence(site::NOTIFY_FENCE);
-        if self.searching.load(RELAXED) == 0 {
+        if self.searching.load(RELAXED) <= 0 {
             self.wake_one(near);
         }
     }
@@ -111,9 +130,12 @@ impl EventCount {
             let mut bits = self.sleeping[word].load(RELAXED) & mask;
             while bits != 0 {
                 let bit = bits & bits.wrapping_neg();
-                if self.sleeping[word].fetch_and(!bit, RELAXED) & bit != 0 {
+                let seat = &self.seats[word * BITS + bit.trailing_zeros() as usize];
+                let before_claim = seat.claims.read();
+                if self.sleeping[word].fetch_and(!bit, site::CLAIM) & bit != 0 {
+                    seat.claims.commit(before_claim);
                     self.searching.fetch_add(1, RELAXED);
-                    self.seats[word * BITS + bit.trailing_zeros() as usize].parker.unpark();
+                    seat.parker.unpark();
                     return true;
                 }
                 bits &= !bit;
@@ -143,7 +165,7 @@ impl EventCount {
     /// successor if something is left.
     #[inline]
     pub fn end_search(&self, worker: usize, more_work: impl FnOnce() -> bool) {
-        if self.searching.fetch_sub(1, RELAXED) == 1 {
+        if self.searching.fetch_sub(1, RELAXED) <= 1 {
             fence(site::END_SEARCH_FENCE);
             if more_work() {
                 self.wake_one(worker + 1);
@@ -172,9 +194,10 @@ impl EventCount {
     #[inline]
     pub fn withdraw(&self, worker: usize) {
         let bit = 1 << (worker % BITS);
-        if self.sleeping[worker / BITS].fetch_and(!bit, RELAXED) & bit != 0 {
+        if self.sleeping[worker / BITS].fetch_and(!bit, site::WITHDRAW) & bit != 0 {
             self.searching.fetch_add(1, RELAXED);
         }
+        self.seats[worker].claims.overwrite();
     }
 
     /// Says what this worker waits for, by address, so that [`notify_waiters`](Self::notify_waiters) finds it. To be called

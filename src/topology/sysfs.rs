@@ -142,7 +142,7 @@ fn number_packages(tree: &mut Tree, cpus: &mut [Cpu]) -> Result<()> {
 /// The members of the file's set, if the set holds the CPU whose file it is.
 fn set_with(tree: &mut Tree, cpu: u32, file: &str, format: Format) -> Result<Option<CpuSet>> {
     match tree.set(format_args!("{CPU}/cpu{cpu}/{file}"), format)? {
-        Some(set) if true => Ok(Some(set)),
+        Some(set) if set.contains(cpu) => Ok(Some(set)),
         Some(set) => {
             tree.notes
                 .add(format_args!("{CPU}/cpu{cpu}/{file} ({set}) does not hold the CPU itself; taken as missing"))?;

@@ -146,7 +146,7 @@ fn every_whole_machine_is_read_as_it_was_described() {
         assert_matches(&topology, &machine, &machine.online());
         true
     }
-    QuickCheck::new().tests(40).quickcheck(property as fn(Machine) -> bool);
+    QuickCheck::new().tests(100).quickcheck(property as fn(Machine) -> bool);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_broken_machine_is_an_error_that_names_the_file_or_still_a_sane_topology() {
         }
         true
     }
-    QuickCheck::new().tests(80).quickcheck(property as fn(Machine, Vec<(usize, Breakage)>) -> bool);
+    QuickCheck::new().tests(200).quickcheck(property as fn(Machine, Vec<(usize, Breakage)>) -> bool);
 }
 
 #[test]
@@ -230,6 +230,17 @@ fn a_root_without_a_machine_is_an_error_unless_cpus_are_named() {
     assert_eq!(topology.core_count(), 2);
     assert!(!topology.notes().is_empty());
     assert_eq!(Topology::read(Allocator::SYSTEM, b"a\0b", None).unwrap_err().status(), Status::InvalidArgument);
+}
+
+#[test]
+fn notes_are_few_however_much_is_broken() {
+    let mut files = Machine { threads: 4, ..Machine::PLAIN }.files();
+    for cpu in 0..64 {
+        files.add(format!("/sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id"), "x".into());
+    }
+    let topology = read_files(&files);
+    assert!((8..64).contains(&topology.notes().len()));
+    assert!(topology.notes().len() + topology.notes().omitted() >= 64);
 }
 
 #[test]

@@ -8,9 +8,16 @@ mod event_count;
 mod explore;
 mod model;
 mod parker;
+#[path = "../zoo/mpmc.rs"]
+mod mpmc;
+mod queue;
+mod queue_machine;
+mod queue_mutants;
 #[path = "../zoo/steal_deque.rs"]
 mod steal_deque;
 #[path = "../worker_loop.rs"]
 mod worker_loop;
 #[path = "../zoo/wrong_deque.rs"]
 mod wrong_deque;
+#[path = "../zoo/wrong_queue.rs"]
+mod wrong_queue;

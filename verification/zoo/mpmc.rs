@@ -260,10 +260,12 @@ pub fn run_sleeper<Q: Mpmc>(queue: Q, producers: usize, robbed: bool) -> Vec<usi
     if robbed {
         assert!(shared.0.push(0, 9));
     }
+    // Pauses: see `Owner::pauses` in `steal_deque.rs`.
     let handles: Vec<_> = (0..producers)
         .map(|which| {
             let shared = shared.clone();
             thread::spawn(move || {
+                fence(RELAXED);
                 assert!(shared.0.push(which, which + 1), "there is room for every push");
                 fence(AGAINST_SLEEP);
                 shared.1.load(RELAXED) as usize
@@ -272,11 +274,21 @@ pub fn run_sleeper<Q: Mpmc>(queue: Q, producers: usize, robbed: bool) -> Vec<usi
         .collect();
     let robber = robbed.then(|| {
         let shared = shared.clone();
-        thread::spawn(move || assert!(shared.0.pop(0).is_some(), "an element was there"))
+        thread::spawn(move || {
+            fence(RELAXED);
+            assert!(shared.0.pop(0).is_some(), "an element was there");
+        })
     });
-    shared.1.store(1, RELAXED);
-    fence(AGAINST_SLEEP);
-    let mut digits = vec![usize::from(shared.0.has_work())];
+    let sleeper = thread::spawn({
+        let shared = shared.clone();
+        move || {
+            fence(RELAXED);
+            shared.1.store(1, RELAXED);
+            fence(AGAINST_SLEEP);
+            usize::from(shared.0.has_work())
+        }
+    });
+    let mut digits = vec![sleeper.join().unwrap()];
     digits.extend(handles.into_iter().map(|handle| handle.join().unwrap()));
     robber.into_iter().for_each(|handle| handle.join().unwrap());
     assert!(digits.contains(&1), "a sleeper and the work for it have missed each other");
