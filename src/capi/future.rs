@@ -69,8 +69,8 @@ pub unsafe extern "C" fn vgpu_future_get(future: *mut vgpu_future, task_code: *m
     guard(|| {
         // SAFETY: the caller vouches for the handle and the output.
         unsafe {
-            let future = vgpu_future::borrow(future)?;
             write_code(task_code, 0);
+            let future = vgpu_future::borrow(future)?;
             future.wait()?;
             future.outcome().inspect_err(|error| write_code(task_code, error.task_code()))
         }

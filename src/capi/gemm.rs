@@ -23,7 +23,11 @@ unsafe fn run<T: Element>(pool: *mut vgpu_pool, product: &Gemm<T>) -> Result<()>
     // SAFETY: by contract.
     unsafe {
         match optional(pool) {
-            Some(pool) => gemm(product, pool),
+            Some(pool) => {
+                // A product too small for the workers would not find out.
+                pool.check_process()?;
+                gemm(product, pool)
+            }
             None => gemm(product, &Serial::default()),
         }
     }

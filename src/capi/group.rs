@@ -70,8 +70,8 @@ pub unsafe extern "C" fn vgpu_group_wait(group: *mut vgpu_group, task_code: *mut
     guard(|| {
         // SAFETY: the caller vouches for the output and the handle, and that no other thread waits.
         unsafe {
-            let group = required(group, "group")?;
             write_code(task_code, 0);
+            let group = required(group, "group")?;
             group.group.wait_unshared().inspect_err(|error| write_code(task_code, error.task_code()))
         }
     })

@@ -71,6 +71,7 @@ macro_rules! register {
             unsafe fn after(pointer: *const $scalar, register: Self) -> (*const $scalar, Self) {
                 /// The assembler accepts the register only in a function with the feature.
                 #[inline]
+                #[expect(clippy::pointers_in_nomem_asm_block, reason = "the pointer is handed through, not followed")]
                 #[target_feature(enable = "avx512f")]
                 fn tie(mut pointer: *const $scalar, mut register: $vector) -> (*const $scalar, $vector) {
                     // SAFETY: no instruction at all.

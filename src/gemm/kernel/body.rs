@@ -22,6 +22,7 @@ const LEAD: usize = 4;
 /// # Safety
 /// As [`Kernel`](super::Kernel) says.
 #[inline(always)]
+#[expect(unused_assignments, reason = "nothing is loaded through `from` after the last row")]
 pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const MODE: u8>(step: &Step<V::Scalar>) {
     const { assert!(M >= 1 && M <= 8 && N >= 1 && N <= 3) };
     /// `$do!(i, ...)` for every row of the tile.

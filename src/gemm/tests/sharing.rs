@@ -133,11 +133,11 @@ fn fused_levels_agree_to_the_bit() {
     }
 }
 
-unsafe extern "C" fn nothing(_: *mut c_void, _: usize, _: usize) -> *mut c_void {
+unsafe extern "C-unwind" fn nothing(_: *mut c_void, _: usize, _: usize) -> *mut c_void {
     core::ptr::null_mut()
 }
 
-unsafe extern "C" fn never(_: *mut c_void, _: *mut c_void, _: usize, _: usize) {
+unsafe extern "C-unwind" fn never(_: *mut c_void, _: *mut c_void, _: usize, _: usize) {
     unreachable!("nothing was allocated");
 }
 
