@@ -34,7 +34,8 @@ pub unsafe extern "C" fn vgpu_parallel_for(
         let function = required_callback(function)?;
         let user_data = UserData(user_data);
         for_range(optional(pool), 0..n, grain, |worker, piece| {
-            let UserData(user_data) = *(&user_data);
+            // The whole of it is taken along, because a bare pointer may not change threads.
+            let UserData(user_data) = *{ &user_data };
             // SAFETY: the program vouches for its function and data.
             callback_result(unsafe { function(worker_pointer(worker), user_data, piece.start, piece.end) })
         })
@@ -71,7 +72,8 @@ pub unsafe extern "C" fn vgpu_parallel_for_tiles(
         let user_data = UserData(user_data);
         let tiling = Tiling { rows, columns: cols, tile_rows, tile_columns: tile_cols };
         for_tiles(optional(pool), tiling, |worker, tile| {
-            let UserData(user_data) = *(&user_data);
+            // The whole of it is taken along, because a bare pointer may not change threads.
+            let UserData(user_data) = *{ &user_data };
             let (r, c) = (tile.rows, tile.columns);
             // SAFETY: the program vouches for its function and data.
             callback_result(unsafe { function(worker_pointer(worker), user_data, r.start, r.end, c.start, c.end) })

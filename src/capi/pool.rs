@@ -150,7 +150,7 @@ pub unsafe extern "C" fn vgpu_pool_submit_in(
         let task = task(function, user_data, destroy)?;
         // SAFETY: the storage has the size and alignment of the task, and is the library's until the handle's release.
         unsafe {
-            let handle = pool.pool.submit_in(storage, task)?;
+            let handle = pool.pool.core().submit_in(storage, task)?;
             write_handle(future, vgpu_future::from_handle(handle));
         }
         Ok(())

@@ -4,7 +4,8 @@
 
 use super::config::WhenFull;
 use super::fork_join::Job;
-use super::task::{Header, TaskRef};
+use super::future::Future;
+use super::task::{Header, Storage, Task, TaskRef, Work};
 use super::worker::Worker;
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Array};
@@ -17,7 +18,8 @@ use crate::protocol::event_count::EventCount;
 use crate::protocol::queue::ShardedQueue;
 use crate::protocol::shutdown::Shutdown;
 use crate::sync::{spin_loop, thread_slot};
-use core::ptr::NonNull;
+use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
 
 /// A worker's deque starts with room for this many forked jobs.
 const DEQUE_CAPACITY: usize = 64;
@@ -145,15 +147,89 @@ impl Core {
         Worker::current().filter(|worker| worker.belongs_to(self))
     }
 
+    /// See [`Pool::try_submit`](super::Pool::try_submit).
+    pub fn try_submit<F, R>(&self, task: F) -> Result<Future<R>>
+    where
+        F: FnOnce(&Worker) -> Result<R> + Send + 'static,
+        R: Send + 'static,
+    {
+        self.submit_work(task)
+    }
+
+    pub(crate) fn submit_work<W, R>(&self, work: W) -> Result<Future<R>>
+    where
+        W: Work<R> + 'static,
+        R: Send + 'static,
+    {
+        let task = Task::allocate(self, ptr::null(), work)?;
+        // SAFETY: a fresh task of this pool.
+        unsafe { self.submit(task)? };
+        // SAFETY: the second reference is the handle's.
+        Ok(Future::new(unsafe { TaskRef::adopt(task) }))
+    }
+
+    /// Submits a task that lies in `place`. Nothing is allocated.
+    ///
+    /// # Safety
+    /// `place` is good for the task, and neither it nor what the task borrows goes away before the task is done and
+    /// [`wait_until_sole`](TaskRef::wait_until_sole) has returned, or the call has failed.
+    pub(crate) unsafe fn submit_in<W: Work<R>, R: Send>(
+        &self,
+        place: *mut MaybeUninit<Task<W, R>>,
+        work: W,
+    ) -> Result<Future<R>> {
+        let task = Task::new(self, ptr::null(), Storage::Caller, work);
+        // SAFETY: by contract the place is good.
+        let header = unsafe { NonNull::from((*place).write(task)).cast() };
+        // SAFETY: a fresh task of this pool.
+        unsafe { self.submit(header)? };
+        // SAFETY: the second reference is the handle's.
+        Ok(Future::new(unsafe { TaskRef::adopt(header) }))
+    }
+
+    /// See [`Pool::run`](super::Pool::run).
+    pub fn run<F, R>(&self, work: F) -> Result<R>
+    where
+        F: FnOnce(&Worker) -> Result<R> + Send,
+        R: Send,
+    {
+        if let Some(worker) = self.current_worker() {
+            return work(worker);
+        }
+        // From here on the task is the pool's; its place is this frame, which waits for it.
+        let mut place = MaybeUninit::uninit();
+        // SAFETY: the frame outlives the task, and so does whatever the task borrows: this call waits.
+        let future = unsafe { self.submit_in(&raw mut place, work)? };
+        future.wait()?;
+        future.task().wait_until_sole();
+        future.get()
+    }
+
+    /// See [`Pool::wait_all`](super::Pool::wait_all).
+    pub fn wait_all(&self) -> Result<()> {
+        self.check_process()?;
+        self.refuse_on_own_worker("waiting for all tasks")?;
+        self.wait(self.shutdown.in_flight(), None);
+        Ok(())
+    }
+
+    /// Fails on a worker of this pool.
+    pub(crate) fn refuse_on_own_worker(&self, what: &str) -> Result<()> {
+        match self.current_worker() {
+            None => Ok(()),
+            Some(_) => Err(error!(
+                WouldDeadlock,
+                "{what} from inside one of its tasks would wait for that task; do it from a thread that is not a worker"
+            )),
+        }
+    }
+
     /// Brings a fresh task in. On failure the task, with both its references, is gone.
     ///
     /// # Safety
     /// `task` was made for this pool, was never submitted, and nobody else knows it.
     pub(crate) unsafe fn submit(&self, task: NonNull<Header>) -> Result<()> {
-        let refused = match self.check_process() {
-            Ok(()) => None,
-            Err(error) => Some(error),
-        };
+        let refused = self.check_process().err();
         let worker = self.current_worker();
         let accepted = match (&refused, worker) {
             (Some(_), _) => Err(Refused::Closed),

@@ -134,8 +134,11 @@ impl<R: Send> Future<R> {
         // SAFETY: the setter holds a reference to the task while it calls.
         match unsafe { self.task.header().completion.register_callback(callback) } {
             Registered::Left => Ok(()),
-            // SAFETY: the setter did not see it, so the call is ours.
-            Registered::TooLate => Ok(unsafe { (callback.call)(callback.data) }),
+            Registered::TooLate => {
+                // SAFETY: the setter did not see it, so the call is ours.
+                unsafe { (callback.call)(callback.data) };
+                Ok(())
+            }
             Registered::Occupied => {
                 // SAFETY: nobody else has seen the box.
                 drop(unsafe { Owned::from_raw(self.task.allocator(), data) });

@@ -1,6 +1,5 @@
 //! Tasks that are waited for together.
 
-use super::Pool;
 use super::core::Core;
 use super::task::{Task, TaskRef, Work};
 use super::worker::Worker;
@@ -46,8 +45,8 @@ pub struct Group<'p> {
 }
 
 impl<'p> Group<'p> {
-    pub(crate) fn new(pool: &'p Pool) -> Result<Group<'p>> {
-        let core = pool.core();
+    /// A new, empty group of tasks of the pool that `core` belongs to.
+    pub fn new(core: &'p Core) -> Result<Group<'p>> {
         core.check_process()?;
         let shared = GroupCore { countdown: Countdown::new(), first_failure: First::new() };
         Ok(Group { shared: Owned::new(core.allocator(), shared)?, core })
@@ -55,7 +54,7 @@ impl<'p> Group<'p> {
 
     /// Submits a task to the pool as one of this group.
     ///
-    /// Errors: as [`Pool::submit`].
+    /// Errors: as [`Pool::submit`](super::Pool::submit).
     pub fn submit<F>(&self, task: F) -> Result<()>
     where
         F: FnOnce(&Worker) -> Result<()> + Send + 'static,
@@ -72,8 +71,11 @@ impl<'p> Group<'p> {
         }
         // SAFETY: a fresh task of this pool.
         match unsafe { self.core.submit(task) } {
-            // SAFETY: the second reference is the handle's, and this group keeps no handles.
-            Ok(()) => Ok(drop(unsafe { TaskRef::adopt(task) })),
+            Ok(()) => {
+                // SAFETY: the second reference is the handle's, and a group keeps no handles.
+                drop(unsafe { TaskRef::adopt(task) });
+                Ok(())
+            }
             Err(error) => {
                 self.shared.countdown.finish(1).wake_blocked();
                 Err(error)

@@ -30,13 +30,13 @@ pub use group::Group;
 pub use worker::Worker;
 
 use self::core::Core;
-use crate::error::{Result, error};
+use crate::error::Result;
 use crate::os::alloc::{Allocator, Owned};
 use crate::os::fork;
 use crate::topology::Caches;
-use ::core::ptr::NonNull;
-use task::Storage;
-pub(crate) use task::{Header, Task, TaskRef, Work, drop_quietly, panic_error};
+pub(crate) use task::Work;
+#[cfg(feature = "capi")]
+pub(crate) use task::{Header, Task, TaskRef, drop_quietly, panic_error};
 use threads::Threads;
 
 /// A pool of pinned, work-stealing workers. Dropping it drains it and joins its threads.
@@ -60,6 +60,7 @@ impl Pool {
         threads::start(config)
     }
 
+    #[cfg(feature = "capi")]
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }
@@ -112,11 +113,7 @@ impl Pool {
         W: Work<R> + 'static,
         R: Send + 'static,
     {
-        let task = Task::allocate(&self.core, ::core::ptr::null(), work)?;
-        // SAFETY: a fresh task of this pool.
-        unsafe { self.core.submit(task)? };
-        // SAFETY: the second reference is the handle's.
-        Ok(Future::new(unsafe { TaskRef::adopt(task) }))
+        self.core.submit_work(work)
     }
 
     /// Calls `work` on a worker and waits for it. On a worker of this pool that is the caller itself. Nothing is allocated.
@@ -128,46 +125,14 @@ impl Pool {
         F: FnOnce(&Worker) -> Result<R> + Send,
         R: Send,
     {
-        if let Some(worker) = self.core.current_worker() {
-            return work(worker);
-        }
-        // From here on the task is the pool's; its place is this frame, which waits for it.
-        let mut place = ::core::mem::MaybeUninit::uninit();
-        // SAFETY: the frame outlives the task, and so does whatever the task borrows: this call waits.
-        let future = unsafe { self.submit_in(&raw mut place, work)? };
-        future.wait()?;
-        future.task().wait_until_sole();
-        future.get()
-    }
-
-    /// Submits a task that lies in `place`. Nothing is allocated.
-    ///
-    /// # Safety
-    /// `place` is good for the task, and neither it nor what the task borrows goes away before the task is done and
-    /// [`wait_until_sole`](TaskRef::wait_until_sole) has returned, or the call has failed.
-    pub(crate) unsafe fn submit_in<W, R>(
-        &self,
-        place: *mut ::core::mem::MaybeUninit<Task<W, R>>,
-        work: W,
-    ) -> Result<Future<R>>
-    where
-        W: Work<R>,
-        R: Send,
-    {
-        let task = Task::new(&self.core, ::core::ptr::null(), Storage::Caller, work);
-        // SAFETY: by contract the place is good.
-        let header = unsafe { NonNull::from((*place).write(task)).cast() };
-        // SAFETY: a fresh task of this pool.
-        unsafe { self.core.submit(header)? };
-        // SAFETY: the second reference is the handle's.
-        Ok(Future::new(unsafe { TaskRef::adopt(header) }))
+        self.core.run(work)
     }
 
     /// A new, empty group.
     ///
     /// Errors: [`OutOfMemory`](crate::error::Status::OutOfMemory), [`Forked`](crate::error::Status::Forked).
     pub fn group(&self) -> Result<Group<'_>> {
-        Group::new(self)
+        Group::new(&self.core)
     }
 
     /// Waits until no task of the pool is queued or running: those submitted before the call, and those submitted
@@ -176,10 +141,7 @@ impl Pool {
     /// Errors: [`WouldDeadlock`](crate::error::Status::WouldDeadlock) on a worker of this pool, whose own task would have to
     /// end first; [`Forked`](crate::error::Status::Forked).
     pub fn wait_all(&self) -> Result<()> {
-        self.core.check_process()?;
-        self.refuse_on_own_worker("waiting for all tasks")?;
-        self.core.wait(self.core.shutdown().in_flight(), None);
-        Ok(())
+        self.core.wait_all()
     }
 
     /// Drains the pool and joins its threads: what was accepted is run, what comes from outside meanwhile is refused.
@@ -199,33 +161,23 @@ impl Pool {
     }
 
     /// Fails in a forked child.
+    #[cfg(feature = "capi")]
     pub(crate) fn check_process(&self) -> Result<()> {
         self.core.check_process()
     }
 
     /// Whether the calling thread may destroy the pool.
     pub(crate) fn check_destroy(&self) -> Result<()> {
-        self.refuse_on_own_worker("destroying the pool")
-    }
-
-    fn refuse_on_own_worker(&self, what: &str) -> Result<()> {
-        match self.core.current_worker() {
-            None => Ok(()),
-            Some(_) => Err(error!(
-                WouldDeadlock,
-                "{what} from inside one of its tasks would wait for that task; do it from a thread that is not a worker"
-            )),
-        }
+        self.core.refuse_on_own_worker("destroying the pool")
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        // In a forked child there is nobody to join.
         if self.core.generation() == fork::generation() {
             self.core.close();
             self.threads.join();
-        } else {
-            self.threads.forget();
         }
     }
 }

@@ -4,7 +4,7 @@ use super::Pool;
 use super::config::{Config, DEFAULT_INBOX_CAPACITY, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning};
 use super::core::Core;
 use crate::error::{Error, Result, Status, error};
-use crate::os::alloc::{Allocator, Array, List, Owned};
+use crate::os::alloc::{Array, List, Owned};
 use crate::os::thread::{self, Options, Thread};
 use crate::topology::Topology;
 use core::ffi::c_void;
@@ -45,14 +45,6 @@ impl Threads {
         while let Some(thread) = self.running.pop() {
             thread.join();
         }
-    }
-
-    /// Lets go of threads that are not in this process.
-    pub(super) fn forget(&mut self) {
-        while let Some(thread) = self.running.pop() {
-            core::mem::forget(thread);
-        }
-        core::mem::forget(core::mem::replace(&mut self.running, List::new(Allocator::SYSTEM)));
     }
 }
 

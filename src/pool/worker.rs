@@ -40,10 +40,11 @@ fn stack_pointer() -> usize {
     (&raw const here).addr()
 }
 
-/// The lowest address at which the calling thread still helps; of a short stack a quarter is kept.
+/// The lowest address at which the calling thread still helps; of a short stack a quarter is kept. A thread that runs on
+/// another stack than the system gave it, as fibers do, always helps: nobody knows where that one ends.
 fn stack_reserve() -> usize {
     let bottom = thread::stack_bottom();
-    bottom + STACK_RESERVE.min(stack_pointer().saturating_sub(bottom) / 4)
+    stack_pointer().checked_sub(bottom).map_or(0, |left| bottom + STACK_RESERVE.min(left / 4))
 }
 
 /// Something to run.

@@ -7,9 +7,9 @@ mod deque_mutants;
 mod event_count;
 mod explore;
 mod model;
-mod parker;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;
+mod parker;
 mod queue;
 mod queue_machine;
 mod queue_mutants;
