@@ -137,7 +137,7 @@ fn a_callback_is_called_once_before_or_after_the_task() {
     for late in [false, true] {
         let calls = Arc::new(AtomicUsize::new(0));
         let release = blocker(&pool);
-        let mut future = pool.try_submit(|_| -> Result<()> { Err(failure("told")) }).unwrap();
+        let future = pool.try_submit(|_| -> Result<()> { Err(failure("told")) }).unwrap();
         if late {
             release.store(true, SeqCst);
             future.wait().unwrap();

@@ -12,7 +12,7 @@
 //! # Ok::<(), vgpu_pool::error::Error>(())
 //! ```
 //!
-//! Work flows in one direction: a task enters through [`Core`](core::Core), lies in the inbox until a
+//! Work flows in one direction: a task enters through [`Core`], lies in the inbox until a
 //! [`worker`] takes it, runs with that worker as its context, and leaves its outcome in its completion.
 
 pub mod config;
