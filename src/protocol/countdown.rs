@@ -42,7 +42,7 @@ ordering_sites! {
     "countdown":
     FINISH = AcqRel: "release pairs with READ: the waiter sees the work; acquire pairs with the other finishers' releases: the last one sees the work of all";
     READ = Acquire: "pairs with FINISH";
-    REGISTER = AcqRel: "release pairs with FINISH: the address a helper waits on is written before the flag is found; acquire pairs with FINISH: who finds zero here sees the work";
+    REGISTER = Release: "pairs with FINISH: the address a helper waits on is written before the flag is found";
 }
 
 /// Why nothing was added.
@@ -173,7 +173,8 @@ impl Countdown {
         }
     }
 
-    /// Says that a worker waits for zero in the event count. False when the count is zero already.
+    /// Says that a worker waits for zero in the event count. False when the count is zero already; that alone does not make
+    /// the counted work visible, [`is_zero`](Self::is_zero) does.
     #[inline]
     pub fn register_helper(&self) -> bool {
         self.word.fetch_or(HELPED, site::REGISTER) & COUNT != 0

@@ -50,5 +50,4 @@ pub const SITES: &[&[Site]] = &[
     completion::SITES,
     countdown::SITES,
     task_state::SITES,
-    shutdown::SITES,
 ];

@@ -27,6 +27,10 @@
 //! # What it does not promise
 //! A push that has claimed its number but not written its slot hides the pushes after it in the same shard. It holds up
 //! nobody for good: its producer publishes the slot and only then notifies, so whoever went to sleep meanwhile is woken.
+//! In the same way a pop that has claimed its number but not emptied its slot makes the ring look full to the push of the
+//! next lap, even when the slots after it are free. And since the counters order nothing, "empty" and "full" are about the
+//! past: a consumer that finds nothing may have seen `head` move without the element behind it. Who must not miss an
+//! element asks [`Shard::has_work`] after a fence.
 //! Order is first in, first out within a shard; across shards there is none.
 //!
 //! # References

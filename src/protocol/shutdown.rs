@@ -23,16 +23,14 @@
 //! 4. *The worker that sleeps through the end.* *Terminated* is set before every worker gets a permit, and each worker looks
 //!    at it before each sleep.
 //!
+//! # Why there is no ordering here
+//! A worker that leaves needs to see nothing but *terminated* itself, and the permit it gets after that carries it. What the
+//! destroyer does next it does after joining the worker.
+//!
 //! Models: `verification/loom/shutdown.rs`, `verification/shuttle/pool.rs`.
 
 use super::countdown::{Countdown, Finished, Refused};
-use crate::sync::{AtomicU32, ordering_sites};
-
-ordering_sites! {
-    "shutdown":
-    TERMINATE = Release: "pairs with TERMINATED: what the destroyer did and saw before is visible to the leaving worker";
-    TERMINATED = Acquire: "pairs with TERMINATE";
-}
+use crate::sync::{AtomicU32, RELAXED};
 
 /// The gate of a pool.
 #[derive(Debug)]
@@ -90,12 +88,12 @@ impl Shutdown {
     /// Lets the workers go, after the count has reached zero behind a closed gate.
     pub fn terminate(&self) {
         debug_assert!(self.in_flight.is_closed() && self.in_flight.count() == 0);
-        self.terminated.store(1, site::TERMINATE);
+        self.terminated.store(1, RELAXED);
     }
 
     /// Whether the workers may go.
     #[inline]
     pub fn is_terminated(&self) -> bool {
-        self.terminated.load(site::TERMINATED) != 0
+        self.terminated.load(RELAXED) != 0
     }
 }

@@ -4,12 +4,13 @@
 //! last, and if a wake-up is lost then some job never runs, everybody sleeps, and loom reports a deadlock. The models are
 //! generic over the design, so that the wrong ones of the zoo run through the same.
 
-use crate::model::Model;
+use crate::model::{Model, every_site_is_needed};
 use crate::worker_loop::{Found, Host, Sleep, work, work_from_sleep};
 use loom::thread;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::{self, Relaxed};
 use std::sync::{Arc, Mutex};
-use vgpu_pool::protocol::event_count::EventCount;
+use vgpu_pool::protocol::completion::Completion;
+use vgpu_pool::protocol::event_count::{EventCount, SITES};
 use vgpu_pool::sync::{AtomicU32, AtomicUsize, RELAXED, Site, UnsafeCell};
 
 const PUBLISH: Site = Site::new("model.PUBLISH", Ordering::Release, "the payload is written before the job is taken");
@@ -64,14 +65,18 @@ impl<S: Sleep> Scene<S> {
 
     fn spawn_worker(self: &Arc<Self>, worker: usize) -> thread::JoinHandle<()> {
         let scene = self.clone();
-        thread::spawn(move || work(&*scene, worker, || scene.stopped()))
+        thread::spawn(move || {
+            work(&*scene, worker, &|| scene.stopped());
+        })
     }
 
     /// A worker that sleeps from the start, which spares loom the ways that lead there.
     fn spawn_sleeper(self: &Arc<Self>, worker: usize) -> thread::JoinHandle<()> {
         self.sleep.announce(worker, false);
         let scene = self.clone();
-        thread::spawn(move || work_from_sleep(&*scene, worker, || scene.stopped()))
+        thread::spawn(move || {
+            work_from_sleep(&*scene, worker, &|| scene.stopped());
+        })
     }
 
     fn spawn_producer(self: &Arc<Self>, jobs: &'static [usize]) -> thread::JoinHandle<()> {
@@ -109,13 +114,12 @@ impl<S: Sleep> Host for Scene<S> {
         // SAFETY: taken once, and loom says whether the producer's write comes before.
         assert_eq!(self.payload[job].with(|payload| unsafe { *payload }), 1);
         let how = match found {
-            Found::Local | Found::Searching => 1,
+            Found::Searching => 1,
             Found::Withdrawn => 2,
             Found::Woken => 3,
         };
-        let entry = &mut self.log.lock().unwrap()[job];
-        assert_eq!(*entry, 0, "job {job} ran twice");
-        *entry = worker as u64 * 10 + how;
+        let before = std::mem::replace(&mut self.log.lock().unwrap()[job], worker as u64 * 10 + how);
+        assert_eq!(before, 0, "job {job} ran twice");
         if self.first_is_long && job == 0 {
             return false;
         }
@@ -133,7 +137,7 @@ impl<S: Sleep> Host for Scene<S> {
 ///
 /// Outcomes: the worker finds it at its first look (1), at the look after its announcement (2), or after a sleep (3).
 pub(crate) const fn one_and_one<S: Sleep>() -> Model {
-    Model { name: "event_count/1 worker 1 producer", bound: 4, outcomes: &[100, 200, 300], run: run_one_and_one::<S> }
+    Model { name: "event_count/1 worker 1 producer", bound: 3, outcomes: &[100, 200, 300], run: run_one_and_one::<S> }
 }
 fn run_one_and_one<S: Sleep>() -> u64 {
     let scene = Scene::<S>::new(1, 1, false);
@@ -142,7 +146,7 @@ fn run_one_and_one<S: Sleep>() -> u64 {
 
 /// One worker, two producers with a job each.
 pub(crate) const fn one_and_two<S: Sleep>() -> Model {
-    Model { name: "event_count/1 worker 2 producers", bound: 3, outcomes: &[], run: run_one_and_two::<S> }
+    Model { name: "event_count/1 worker 2 producers", bound: 2, outcomes: &[], run: run_one_and_two::<S> }
 }
 fn run_one_and_two<S: Sleep>() -> u64 {
     let scene = Scene::<S>::new(1, 2, false);
@@ -171,7 +175,7 @@ fn run_last_searcher_leaves<S: Sleep>() -> u64 {
 pub(crate) const fn claimed_while_withdrawing<S: Sleep>() -> Model {
     Model {
         name: "event_count/claimed while withdrawing",
-        bound: 2,
+        bound: 1,
         outcomes: &[],
         run: run_claimed_while_withdrawing::<S>,
     }
@@ -184,6 +188,94 @@ fn run_claimed_while_withdrawing<S: Sleep>() -> u64 {
         scene.spawn_producer(&[0]),
         scene.spawn_producer(&[1]),
     ])
+}
+
+/// A pool of one worker that waits for a completion and helps meanwhile.
+struct Waiting {
+    scene: Arc<Scene<EventCount>>,
+    awaited: Completion<()>,
+    /// Set when the job has run, for a setter that waits for that.
+    ran: Completion<()>,
+}
+
+impl Waiting {
+    fn new() -> Arc<Waiting> {
+        Arc::new(Waiting { scene: Scene::new(1, 1, false), awaited: Completion::new(), ran: Completion::new() })
+    }
+
+    /// Waits as the pool does, then works on until the job has run. True if the job ran during the wait.
+    fn spawn_helper(self: &Arc<Self>) -> thread::JoinHandle<bool> {
+        let this = self.clone();
+        thread::spawn(move || {
+            work(&*this, 0, &this.awaited);
+            let helped = this.scene.log.lock().unwrap()[0] != 0;
+            work(&*this, 0, &|| this.scene.stopped());
+            helped
+        })
+    }
+
+    fn complete(&self) {
+        // SAFETY: called once.
+        let wakeups = unsafe { self.awaited.set(()) };
+        if let Some(address) = wakeups.helpers() {
+            self.scene.sleep.notify_waiters(address);
+        }
+    }
+
+    fn outcome(&self, helper: thread::JoinHandle<bool>, others: Vec<thread::JoinHandle<()>>) -> u64 {
+        let helped = helper.join().unwrap();
+        self.scene.outcome(others) + u64::from(helped)
+    }
+}
+
+impl Host for Waiting {
+    type Sleep = EventCount;
+    type Job = usize;
+    fn sleep(&self) -> &EventCount {
+        &self.scene.sleep
+    }
+    fn take(&self, worker: usize) -> Option<usize> {
+        self.scene.take(worker)
+    }
+    fn has_work(&self) -> bool {
+        self.scene.has_work()
+    }
+    fn run(&self, worker: usize, job: usize, found: Found) -> bool {
+        self.scene.run(worker, job, found);
+        // SAFETY: the one job runs once.
+        unsafe { self.ran.set(()) }.wake_blocked();
+        true
+    }
+}
+
+/// New work and the completion come from two threads at once; either alone must wake the worker.
+const HELPER: Model = Model { name: "event_count/waiting worker", bound: 2, outcomes: &[], run: run_helper };
+fn run_helper() -> u64 {
+    let waiting = Waiting::new();
+    let helper = waiting.spawn_helper();
+    let producer = waiting.scene.spawn_producer(&[0]);
+    let setter = {
+        let waiting = waiting.clone();
+        thread::spawn(move || waiting.complete())
+    };
+    waiting.outcome(helper, vec![producer, setter])
+}
+
+/// The completion comes only after the job has run: the worker must wake for the job while it waits.
+const HELPER_IS_NEEDED: Model =
+    Model { name: "event_count/waiting worker runs what it waits for", bound: 3, outcomes: &[], run: run_needed };
+fn run_needed() -> u64 {
+    let waiting = Waiting::new();
+    let helper = waiting.spawn_helper();
+    let setter = {
+        let waiting = waiting.clone();
+        thread::spawn(move || {
+            waiting.scene.submit(0);
+            assert!(waiting.ran.wait(None));
+            waiting.complete();
+        })
+    };
+    waiting.outcome(helper, vec![setter])
 }
 
 #[test]
@@ -209,4 +301,29 @@ fn the_last_searcher_wakes_a_successor() {
 #[test]
 fn a_claim_counts_from_its_first_step() {
     claimed_while_withdrawing::<EventCount>().verify();
+}
+
+#[test]
+fn a_waiting_worker_wakes_for_work_and_for_what_it_waits_for() {
+    HELPER.verify();
+}
+
+#[test]
+fn a_waiting_worker_runs_what_it_waits_for() {
+    HELPER_IS_NEEDED.verify();
+}
+
+#[test]
+fn every_event_count_site_is_needed() {
+    let one_and_one = one_and_one::<EventCount>();
+    every_site_is_needed(
+        SITES,
+        &[
+            ("event_count.NOTIFY_FENCE", Relaxed, one_and_one),
+            ("event_count.ANNOUNCE_FENCE", Relaxed, one_and_one),
+            ("event_count.CLAIM", Relaxed, one_and_one),
+            ("event_count.WITHDRAW", Relaxed, one_and_one),
+            ("event_count.END_SEARCH_FENCE", Relaxed, last_searcher_leaves::<EventCount>()),
+        ],
+    );
 }

@@ -1,11 +1,14 @@
 //! The protocols under loom. `cargo test --features loom -- --nocapture` prints what each model explored.
 #![allow(unreachable_pub)]
 
+mod completion;
+mod countdown;
 mod deque;
 mod deque_machine;
 mod deque_mutants;
 mod event_count;
 mod explore;
+mod first;
 mod model;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;
@@ -13,8 +16,10 @@ mod parker;
 mod queue;
 mod queue_machine;
 mod queue_mutants;
+mod shutdown;
 #[path = "../zoo/steal_deque.rs"]
 mod steal_deque;
+mod task_state;
 #[path = "../worker_loop.rs"]
 mod worker_loop;
 #[path = "../zoo/wrong_deque.rs"]

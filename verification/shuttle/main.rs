@@ -1,2 +1,18 @@
 //! The protocols under shuttle.
 #![allow(unreachable_pub)]
+
+mod deque;
+#[path = "../loom/deque_machine.rs"]
+mod deque_machine;
+#[path = "../zoo/mpmc.rs"]
+mod mpmc;
+mod queue;
+#[path = "../loom/queue_machine.rs"]
+mod queue_machine;
+mod schedules;
+#[path = "../zoo/steal_deque.rs"]
+mod steal_deque;
+#[path = "../zoo/wrong_deque.rs"]
+mod wrong_deque;
+#[path = "../zoo/wrong_queue.rs"]
+mod wrong_queue;

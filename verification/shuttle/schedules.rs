@@ -7,9 +7,10 @@
 
 use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler, UrwRandomScheduler};
 use shuttle::{Config, Runner};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Once};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 fn number(variable: &str) -> Option<u64> {
@@ -53,11 +54,32 @@ pub fn verify(name: &str, schedules: usize, model: impl Fn() + Send + Sync + 'st
     }
 }
 
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the messages of models that are meant to fail out of the output.
+fn install_hook() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        // Shuttle installs its own hook at its first run; ours goes before it.
+        Runner::new(RandomScheduler::new_from_seed(0, 1), config()).run(|| {});
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+}
+
 /// Runs a model that must fail under at least one scheduler, and prints at which schedule it fell under each. The seed is
 /// fixed: this asks whether the model is able to see the mistake, not whether today's luck is.
 pub fn refute(name: &str, schedules: usize, model: impl Fn() + Send + Sync + 'static) {
+    install_hook();
     let model = Arc::new(model);
     let mut falls = vec![];
+    QUIET.set(true);
     for (scheduler, run) in schedulers(number("VERIFY_SEED").unwrap_or(1), schedules) {
         let ran = Arc::new(AtomicUsize::new(0));
         let (model, count) = (model.clone(), ran.clone());
@@ -71,6 +93,7 @@ pub fn refute(name: &str, schedules: usize, model: impl Fn() + Send + Sync + 'st
             falls.push(format!("{scheduler} {}", ran.load(Relaxed)));
         }
     }
+    QUIET.set(false);
     assert!(!falls.is_empty(), "shuttle {name} survived {schedules} schedules of every scheduler");
     println!("shuttle {name}: fell at schedule: {}", falls.join(", "));
 }

@@ -132,8 +132,10 @@ struct Party<Q> {
     watch: Arc<Watch<Q>>,
     home: usize,
     next: usize,
-    /// Pops that this thread knows to be over.
+    /// Elements which this thread knows to be gone.
     popped: usize,
+    /// Of the watch's pops, this thread's own.
+    pops_begun: usize,
     /// The newest element seen of each producer.
     newest: Vec<usize>,
 }
@@ -150,15 +152,19 @@ impl<Q: Mpmc> Party<Q> {
             return element;
         }
         watch.pushed_by[element - 1].store(0, Relaxed);
-        let others = watch.pushes_begun.load(Relaxed) - 1 - self.popped;
-        assert!(others >= watch.capacity, "spurious full: {others} of {} places were claimed", watch.capacity);
+        // A pop by another that is not over holds its slot, and so hides the free ones behind it.
+        let other_pops = watch.pops_begun.load(Relaxed) - self.pops_begun;
+        let claimed = watch.pushes_begun.load(Relaxed) - 1 - self.popped;
+        let full = claimed >= watch.capacity || other_pops > 0;
+        assert!(full, "spurious full: {claimed} of {} places were claimed", watch.capacity);
         0
     }
 
     fn pop(&mut self) -> usize {
-        let begun = self.watch.pops_begun.fetch_add(1, Relaxed);
+        self.watch.pops_begun.fetch_add(1, Relaxed);
+        self.pops_begun += 1;
         let Some(element) = self.watch.queue.pop(self.home) else {
-            let begun = self.watch.pops_begun.load(Relaxed).max(begun) - 1;
+            let begun = self.watch.pops_begun.load(Relaxed) - 1;
             let floor = self.watch.floor;
             assert!(begun >= floor, "spurious empty: {floor} were there, {begun} other pops had begun");
             return 0;
@@ -218,6 +224,7 @@ pub fn run<Q: Mpmc>(queue: Q, scenario: &Scenario, layout: Layout) -> Vec<usize>
         home,
         next,
         popped,
+        pops_begun: 0,
         newest: vec![0; threads.len() + 1],
     };
     // The thread that sets up and clears away counts as a producer of its own; it is at home in shard 0.

@@ -1,0 +1,140 @@
+//! Starting, cancelling and letting go of a task.
+
+use crate::model::{Model, every_site_is_needed};
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+use vgpu_pool::protocol::task_state::{SITES, TaskState};
+use vgpu_pool::sync::UnsafeCell;
+
+struct Scene {
+    state: TaskState,
+    /// The task's storage: used by whoever started or cancelled it, and in the end by whoever frees or reuses it.
+    storage: UnsafeCell<u32>,
+}
+
+// SAFETY: the state says whose turn it is, which is what the models check.
+unsafe impl Sync for Scene {}
+// SAFETY: as above.
+unsafe impl Send for Scene {}
+
+impl Scene {
+    fn new() -> Arc<Scene> {
+        Arc::new(Scene { state: TaskState::new(2), storage: UnsafeCell::new(0) })
+    }
+
+    fn touch(&self) {
+        // SAFETY: loom checks that the toucher is alone.
+        self.storage.with_mut(|storage| unsafe { *storage += 1 });
+    }
+
+    /// Gives up a reference, and frees with the last. Says whether it was.
+    fn release(&self) -> bool {
+        let released = self.state.release();
+        let last = released.is_last();
+        if last {
+            self.touch();
+        } else {
+            released.wake_owner();
+        }
+        last
+    }
+}
+
+/// A worker starts the task while its handle cancels it; each then gives up its reference.
+///
+/// Outcomes: tens: started (1) or cancelled (2); ones: freed by the worker (1) or by the handle (2).
+const CLAIM: Model = Model { name: "task_state/claim", bound: 4, outcomes: &[11, 12, 21, 22], run: claim };
+fn claim() -> u64 {
+    let scene = Scene::new();
+    let sides = [TaskState::start as fn(&TaskState) -> bool, TaskState::cancel].map(|side| {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            let mine = side(&scene.state);
+            if mine {
+                scene.touch();
+            }
+            (mine, scene.release())
+        })
+    });
+    let [(started, worker_freed), (cancelled, handle_freed)] = sides.map(|side| side.join().unwrap());
+    assert!(started != cancelled, "one of the two, and not both");
+    assert!(worker_freed != handle_freed, "freed once");
+    u64::from(cancelled) * 10 + 10 + u64::from(handle_freed) + 1
+}
+
+/// A worker and a waiter both want to start the task: one does.
+///
+/// Outcomes: the worker (1) or the waiter (2).
+const START: Model = Model { name: "task_state/start twice", bound: 4, outcomes: &[1, 2], run: start };
+fn start() -> u64 {
+    let scene = Scene::new();
+    let sides = [0, 1].map(|_| {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            let mine = scene.state.start();
+            if mine {
+                scene.touch();
+            }
+            mine
+        })
+    });
+    let [worker, waiter] = sides.map(|side| side.join().unwrap());
+    assert!(worker != waiter, "one of the two, and not both");
+    u64::from(waiter) + 1
+}
+
+/// The owner of the storage waits until the worker has let go, and uses the storage again.
+///
+/// Outcomes: the owner had to wait (0), or was alone at the first look (1).
+const SOLE: Model = Model { name: "task_state/sole", bound: 4, outcomes: &[0, 1], run: sole };
+fn sole() -> u64 {
+    let scene = Scene::new();
+    let worker = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            assert!(scene.state.start());
+            scene.touch();
+            assert!(!scene.release(), "the owner's reference is there");
+        })
+    };
+    let owner = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            let early = scene.state.is_sole();
+            scene.state.wait_until_sole();
+            scene.touch();
+            u64::from(early)
+        })
+    };
+    worker.join().unwrap();
+    owner.join().unwrap()
+}
+
+#[test]
+fn a_task_is_started_or_cancelled_and_freed_once() {
+    CLAIM.verify();
+}
+
+#[test]
+fn a_task_is_started_once() {
+    START.verify();
+}
+
+#[test]
+fn storage_is_used_again_after_everybody_has_let_go() {
+    SOLE.verify();
+}
+
+#[test]
+fn every_task_state_site_is_needed() {
+    every_site_is_needed(
+        SITES,
+        &[
+            ("task_state.RELEASE", Acquire, CLAIM),
+            ("task_state.RELEASE", Release, CLAIM),
+            ("task_state.RELEASE", Relaxed, CLAIM),
+            ("task_state.SOLE", Relaxed, SOLE),
+        ],
+    );
+}
