@@ -19,6 +19,9 @@ compile_error!("the features `loom` and `shuttle` replace the same primitives: e
 
 use core::sync::atomic::Ordering;
 
+/// Whether this build runs on a model checker's primitives, which work inside its models only.
+pub const IS_CHECKED: bool = cfg!(any(feature = "loom", feature = "shuttle"));
+
 /// A place in a protocol where an atomic operation or a fence needs an ordering.
 #[derive(Clone, Copy, Debug)]
 pub struct Site {

@@ -39,6 +39,15 @@ impl Tally {
     }
 }
 
+/// Raised when a thread leaves, by the end of its work or by a failed assertion, so that the others do not wait for ever.
+struct Raise<'a>(&'a AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 /// A cheap generator: the schedule need not be random, only not regular.
 struct Dice(u64);
 
@@ -79,6 +88,7 @@ fn deque_round(round: u64, elements: usize, thieves: usize) -> usize {
         for _ in 0..thieves {
             scope.spawn(|| thief(&deque, &tally, &over, &stolen));
         }
+        let _over = Raise(&over);
         let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ round);
         let mut next = 0;
         // SAFETY: this thread is the owner.
@@ -97,7 +107,6 @@ fn deque_round(round: u64, elements: usize, thieves: usize) -> usize {
                 tally.take(word);
             }
         }
-        over.store(true, Relaxed);
     });
     tally.check();
     stolen.load(Relaxed)
@@ -120,13 +129,17 @@ fn queue_round(round: u64, elements: usize) {
     const PRODUCERS: usize = 2;
     let (shards, capacity) = [(1, 2), (2, 64), (4, 2), (1, 1024)][round as usize % 4];
     let queue = ShardedQueue::<u8>::new(Allocator::SYSTEM, shards, capacity).unwrap();
-    let (tally, left) = (Tally::new(elements), AtomicUsize::new(elements));
+    let (tally, left, over) = (Tally::new(elements), AtomicUsize::new(elements), AtomicBool::new(false));
     thread::scope(|scope| {
-        let (queue, tally, left) = (&queue, &tally, &left);
+        let (queue, tally, left, over) = (&queue, &tally, &left, &over);
         for producer in 0..PRODUCERS {
             scope.spawn(move || {
                 for element in (producer..elements).step_by(PRODUCERS) {
                     while queue.push(producer, word(element)).is_err() {
+                        // Room is made as long as there are consumers.
+                        if over.load(Relaxed) {
+                            return;
+                        }
                         thread::yield_now();
                     }
                 }
@@ -136,7 +149,8 @@ fn queue_round(round: u64, elements: usize) {
             scope.spawn(move || {
                 // The newest of each producer. With one shard it may only rise.
                 let mut newest = [0; PRODUCERS];
-                while left.load(Relaxed) > 0 {
+                let _over = Raise(over);
+                while left.load(Relaxed) > 0 && !over.load(Relaxed) {
                     let Some(word) = queue.pop(consumer) else {
                         thread::yield_now();
                         continue;

@@ -23,6 +23,7 @@ const PIECES_PER_WORKER: usize = 8;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// use vgpu_pool::{parallel, pool::{Config, Pool}};
 ///
+/// # if vgpu_pool::sync::IS_CHECKED { return Ok(()) }
 /// let pool = Pool::new(&Config::default())?;
 /// let sum = AtomicU64::new(0);
 /// parallel::for_range(Some(&pool), 0..1000, 0, |_worker, piece| {

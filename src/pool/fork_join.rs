@@ -77,6 +77,7 @@ impl Worker {
     ///     let (a, b) = worker.join(|w| fib(w, n - 1), |w| fib(w, n - 2));
     ///     a + b
     /// }
+    /// # if vgpu_pool::sync::IS_CHECKED { return Ok(()) }
     /// let pool = Pool::new(&Config::default())?;
     /// assert_eq!(pool.run(|worker| Ok(fib(worker, 20)))?, 6765);
     /// # Ok::<(), vgpu_pool::error::Error>(())

@@ -27,6 +27,7 @@ pub(crate) struct GroupCore {
 /// use vgpu_pool::pool::{Config, Pool};
 /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
 ///
+/// # if vgpu_pool::sync::IS_CHECKED { return Ok(()) }
 /// let pool = Pool::new(&Config::default())?;
 /// let sum = Arc::new(AtomicU32::new(0));
 /// let mut group = pool.group()?;

@@ -6,6 +6,7 @@
 //! ```
 //! use vgpu_pool::pool::{Config, Pool};
 //!
+//! # if vgpu_pool::sync::IS_CHECKED { return Ok(()) }
 //! let pool = Pool::new(&Config::default())?;
 //! let answer = pool.submit(|_worker| 6 * 7)?;
 //! assert_eq!(answer.get()?, 42);

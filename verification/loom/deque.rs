@@ -46,18 +46,18 @@ const ARGUED: &[(&str, &[u64])] = &[
     // One element and two takers: 1 goes to the pop (the thief then finds nothing, loses, or gets the 2 pushed after) or to
     // the thief.
     ("u|ou_1", &[101, 110, 112, 119]),
-    // The same with a second attempt, which never loses: only the owner could win against it, and it pops once, before.
-    // 1012 and 1010: the thief won 1. In all others the pop did. A thief that lost may get 2 or find nothing.
+    // The same with a second attempt. 1010 and 1012: the thief won 1, so it cannot lose any more. In the others the pop did,
+    // and the thief loses at most once, to that pop, in its first attempt or, found empty the first time, in its second.
     ("u|ou_2", &[1010, 1012, 1100, 1102, 1109, 1120, 1190, 1192]),
-    // As u|ou_1: the push that came before the thief may come after its start, which adds only what is already there.
+    // As u|ou_1. A thief that comes before the first push finds nothing, as one does that comes after the pop.
     ("uou_1", &[101, 110, 112, 119]),
     // Popping an untouched deque finds nothing, whatever the thief sees of the push after it.
     ("ou_1", &[100, 101]),
     // Nothing is ever empty for a thief before both 1 and 2 are taken. The thieves share 1 and 2 and the pop is robbed; or
     // the pop gets 2, one thief 1, and the other comes too late or loses.
     ("u|uo_1_1", &[1012, 1021, 1201, 1210, 1219, 1291]),
-    // Pops may get both, one or none; 2 comes before 1. At most one loss where one other removal won, two where the owner
-    // won 1 against both: 12199.
+    // Pops may get both, one or none, 2 before 1. A thief loses only to whoever got 1 (or 2, when both were stolen); both
+    // lose when the owner got 1 against both: 12199.
     ("uu|oo_1_1", &[10012, 10021, 12001, 12010, 12019, 12091, 12100, 12109, 12190, 12199]),
     // Starting earlier lets the thieves find nothing before the pushes, which ends like finding nothing after the pops.
     ("uuoo_1_1", &[10012, 10021, 12001, 12010, 12019, 12091, 12100, 12109, 12190, 12199]),
@@ -70,7 +70,7 @@ const ARGUED: &[(&str, &[u64])] = &[
     // Three are there and only the first can be stolen: the pops, which never come down to it, get 3 and 2.
     ("uuu|oo_1", &[1321]),
     // One element at a time goes in and out, five in all. The thief gets one of them, and the pop that came for it nothing;
-    // or nothing, or it loses. Not 4 lost pops, not an element twice: tops that come round in fewer bits would give both.
+    // or the pops get all five, and the thief finds nothing or loses.
     ("w1_u|ououououo_1", &[1023451, 1103452, 1120453, 1123054, 1123405, 1123450, 1123459]),
 ];
 

@@ -145,8 +145,15 @@ fn run_one_and_one<S: Sleep>() -> u64 {
 }
 
 /// One worker, two producers with a job each.
+///
+/// Outcomes: as above for each job, in every combination: a sleep or a look back may come before either.
 pub(crate) const fn one_and_two<S: Sleep>() -> Model {
-    Model { name: "event_count/1 worker 2 producers", bound: 2, outcomes: &[], run: run_one_and_two::<S> }
+    Model {
+        name: "event_count/1 worker 2 producers",
+        bound: 2,
+        outcomes: &[101, 102, 103, 201, 202, 203, 301, 302, 303],
+        run: run_one_and_two::<S>,
+    }
 }
 fn run_one_and_two<S: Sleep>() -> u64 {
     let scene = Scene::<S>::new(1, 2, false);
@@ -154,17 +161,34 @@ fn run_one_and_two<S: Sleep>() -> u64 {
 }
 
 /// Two workers, one producer, one job.
+///
+/// Outcomes: either worker finds it, in any of the three ways.
 pub(crate) const fn two_and_one<S: Sleep>() -> Model {
-    Model { name: "event_count/2 workers 1 producer", bound: 2, outcomes: &[], run: run_two_and_one::<S> }
+    Model {
+        name: "event_count/2 workers 1 producer",
+        bound: 2,
+        outcomes: &[100, 200, 300, 1100, 1200, 1300],
+        run: run_two_and_one::<S>,
+    }
 }
 fn run_two_and_one<S: Sleep>() -> u64 {
     let scene = Scene::<S>::new(2, 1, false);
     scene.outcome(vec![scene.spawn_worker(0), scene.spawn_worker(1), scene.spawn_producer(&[0])])
 }
 
-/// The last searcher leaves for a long job while the producer, who saw it search, wakes nobody for the next.
+/// The last searcher leaves for a long job while the producer, who saw it search, wakes nobody for the next. Worker 1
+/// sleeps from the start.
+///
+/// Outcomes: if worker 1 is woken for the long job (13), worker 0 finds the other in any way. If worker 0 has it, worker 1
+/// is woken for the other (13); or it was woken for the long job, found it gone, and saw the other at its second look (12).
+/// The latter not when worker 0 slept as well (3), for then worker 0, being nearer, was the one woken for the long job.
 pub(crate) const fn last_searcher_leaves<S: Sleep>() -> Model {
-    Model { name: "event_count/the last searcher leaves", bound: 2, outcomes: &[], run: run_last_searcher_leaves::<S> }
+    Model {
+        name: "event_count/the last searcher leaves",
+        bound: 2,
+        outcomes: &[112, 113, 212, 213, 313, 1301, 1302, 1303],
+        run: run_last_searcher_leaves::<S>,
+    }
 }
 fn run_last_searcher_leaves<S: Sleep>() -> u64 {
     let scene = Scene::<S>::new(2, 2, true);
@@ -172,11 +196,14 @@ fn run_last_searcher_leaves<S: Sleep>() -> u64 {
 }
 
 /// A worker is claimed while it withdraws, finds a long job, and leaves before its claimer has counted it.
+///
+/// Outcomes: as above; or the short job ended the model before the long one was taken, found by worker 0 in any way or by
+/// worker 1 when it woke (0 for the long job). Worker 1 cannot have looked in vain before, with the long job untaken.
 pub(crate) const fn claimed_while_withdrawing<S: Sleep>() -> Model {
     Model {
         name: "event_count/claimed while withdrawing",
         bound: 1,
-        outcomes: &[],
+        outcomes: &[1, 2, 3, 13, 112, 113, 212, 213, 313, 1301, 1302, 1303],
         run: run_claimed_while_withdrawing::<S>,
     }
 }
@@ -249,7 +276,10 @@ impl Host for Waiting {
 }
 
 /// New work and the completion come from two threads at once; either alone must wake the worker.
-const HELPER: Model = Model { name: "event_count/waiting worker", bound: 2, outcomes: &[], run: run_helper };
+///
+/// Outcomes: the job is found in any of the three ways, during the wait (1) or after it.
+const HELPER: Model =
+    Model { name: "event_count/waiting worker", bound: 2, outcomes: &[100, 101, 200, 201, 300, 301], run: run_helper };
 fn run_helper() -> u64 {
     let waiting = Waiting::new();
     let helper = waiting.spawn_helper();
@@ -262,8 +292,14 @@ fn run_helper() -> u64 {
 }
 
 /// The completion comes only after the job has run: the worker must wake for the job while it waits.
-const HELPER_IS_NEEDED: Model =
-    Model { name: "event_count/waiting worker runs what it waits for", bound: 3, outcomes: &[], run: run_needed };
+///
+/// Outcomes: the job is found in any of the three ways, always during the wait.
+const HELPER_IS_NEEDED: Model = Model {
+    name: "event_count/waiting worker runs what it waits for",
+    bound: 3,
+    outcomes: &[101, 201, 301],
+    run: run_needed,
+};
 fn run_needed() -> u64 {
     let waiting = Waiting::new();
     let helper = waiting.spawn_helper();

@@ -6,7 +6,6 @@ mod countdown;
 mod deque;
 mod deque_machine;
 mod deque_mutants;
-mod event_count;
 mod explore;
 mod first;
 mod model;

@@ -2,7 +2,7 @@
 
 use crate::explore;
 use std::sync::atomic::Ordering;
-use vgpu_pool::sync::{Site, weaken};
+use vgpu_pool::sync::{AtomicU32, RELAXED, Site, fence, futex_wake, weaken};
 
 /// One model.
 #[derive(Clone, Copy)]
@@ -18,13 +18,25 @@ pub(crate) struct Model {
 impl Model {
     /// The protocol passes, and shows exactly the outcomes.
     pub(crate) fn verify(&self) {
-        explore::verify(self.name, Some(self.bound), self.outcomes, self.run);
+        explore::verify(self.name, Some(self.bound), self.outcomes, self.prepared());
+    }
+
+    /// The checker's lazily made statics order their first user before all others, which would hide what a weak fence lets
+    /// through. So their first user is the thread that starts all others.
+    fn prepared(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let run = self.run;
+        move || {
+            fence(RELAXED);
+            let nobody = AtomicU32::new(0);
+            futex_wake(&nobody, 1);
+            run()
+        }
     }
 
     /// A wrong design fails, and the right one, put beside it, passes.
     pub(crate) fn tells_apart(wrong: (&str, Model), right: Model) {
         let (design, model) = wrong;
-        explore::refute(&format!("zoo {design} / {}", model.name), Some(model.bound), model.run);
+        explore::refute(&format!("zoo {design} / {}", model.name), Some(model.bound), model.prepared());
         right.verify();
     }
 }
@@ -45,7 +57,7 @@ pub(crate) fn every_site_is_needed(sites: &[Site], killers: &[(&str, Ordering, M
             explore::refute(
                 &format!("mutant {} = {ordering:?} / {}", site.name(), model.name),
                 Some(model.bound),
-                model.run,
+                model.prepared(),
             );
             weaken(None);
             rows += usize::from(!fence || ordering == Ordering::Relaxed);

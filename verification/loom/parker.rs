@@ -46,10 +46,10 @@ impl Scene {
     }
 }
 
-/// A permit comes at any moment around the sleep; a second park needs a second permit.
+/// Permits come at any moment around the sleep.
 ///
-/// Outcomes: how often the sleeper parked. Not at all, when it saw both flags first; once, when one permit served for both
-/// messages; twice, when each permit ended a park of its own. Never more: a permit is used once.
+/// Outcomes: the number of parks until both flags are seen. None, when they are seen before the first; one, when the two
+/// permits became one, or the second flag was seen without its permit; two, and never more, for there are two permits.
 const PERMITS: Model = Model { name: "parker/permits", bound: 4, outcomes: &[0, 1, 2], run: permits };
 fn permits() -> u64 {
     let scene = Scene::new();
@@ -93,11 +93,10 @@ fn message() -> u64 {
     sleeper.join().unwrap()
 }
 
-/// Two unparkers: the sleeper parks until it has both messages. If their permits became one, it carried both.
+/// Two unparkers: the sleeper parks, and parks again until it has seen both flags.
 ///
-/// Outcomes: the number of parks, and in the ones whether the first park showed both messages. One park that shows both
-/// (11); one park that shows one, and the other is seen at the next look (10); two parks, of which the first showed one
-/// (20). A second park after a first that showed both (21) would have been for nothing.
+/// Outcomes: tens: the number of parks, of which there are no more than permits; ones: whether both flags were seen right
+/// after the first. Then there is no second (11); otherwise there is (20), or the second flag came meanwhile (10).
 const TWO_UNPARKERS: Model =
     Model { name: "parker/two unparkers", bound: 3, outcomes: &[10, 11, 20], run: two_unparkers };
 fn two_unparkers() -> u64 {

@@ -59,8 +59,25 @@ const SEEN: &[(Mistake, &str)] = &[
     (Mistake::IndexModuloCapacity, LONG[1]),
 ];
 
+/// The mistakes that only weak memory shows, so that loom alone catches them.
+const WEAK: &[Mistake] = &[
+    Mistake::RelaxedBuffer,
+    Mistake::NoPopFence,
+    Mistake::PopFenceFirst,
+    Mistake::RelaxedLowering,
+    Mistake::NoStealFence,
+    Mistake::StealFenceLast,
+    Mistake::RelaxedStealBottom,
+    Mistake::RelaxedPushTop,
+    Mistake::RelaxedStealExchange,
+];
+
 #[test]
 fn mistakes_are_caught() {
+    for mistake in Mistake::ALL {
+        let listed = SEEN.iter().any(|row| row.0 == *mistake) != WEAK.contains(mistake);
+        assert!(listed, "{mistake:?} must stand in one of the two lists");
+    }
     for &(mistake, name) in SEEN {
         let scenario = Scenario::parse(name);
         refute(&format!("deque zoo {mistake:?} in {name}"), 3_000, move || {

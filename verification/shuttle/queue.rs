@@ -67,8 +67,21 @@ const SEEN: &[(Mistake, &str)] = &[
     (Mistake::TwoBitCounters, "uuoouu_u"),
 ];
 
+/// The mistakes that only weak memory shows, so that loom alone catches them, and the one that takes a sleeper.
+const ELSEWHERE: &[Mistake] = &[
+    Mistake::RelaxedPublish,
+    Mistake::RelaxedTake,
+    Mistake::RelaxedFree,
+    Mistake::RelaxedReuse,
+    Mistake::HasWorkWantsExactTurn,
+];
+
 #[test]
 fn mistakes_are_caught() {
+    for mistake in Mistake::ALL {
+        let listed = SEEN.iter().any(|row| row.0 == *mistake) != ELSEWHERE.contains(mistake);
+        assert!(listed, "{mistake:?} must stand in one of the two lists");
+    }
     for &(mistake, name) in SEEN {
         let scenario = Scenario::parse(name);
         refute(&format!("queue zoo {mistake:?} in {name}"), 2_000, move || {

@@ -61,7 +61,6 @@ pub fn real(scenario: &Scenario) -> Deque<u8> {
 /// capacity 1, bounded; none: capacity 8, more than any of these scenarios pushes.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    pub name: String,
     pub capacity: usize,
     pub max_capacity: usize,
     pub before: String,
@@ -83,7 +82,7 @@ impl Scenario {
         let operations = parts.next().expect("a scenario names the owner's operations");
         let (before, owner) = operations.split_once('|').unwrap_or(("", operations));
         let thieves = parts.map(|steals| steals.parse().expect("a thief is a number of steals")).collect();
-        Scenario { name: name.into(), capacity, max_capacity, before: before.into(), owner: owner.into(), thieves }
+        Scenario { capacity, max_capacity, before: before.into(), owner: owner.into(), thieves }
     }
 
     fn pushes(&self) -> usize {
