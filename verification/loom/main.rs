@@ -6,6 +6,7 @@ mod countdown;
 mod deque;
 mod deque_machine;
 mod deque_mutants;
+mod event_count;
 mod explore;
 mod first;
 mod model;
