@@ -89,7 +89,7 @@ const SERIAL_BELOW: usize = 1 << 20;
 /// Multiply-adds below which a task is not worth stealing.
 const LEAST_TASK: usize = 1 << 20;
 /// Tasks per worker, so that a worker which is disturbed leaves its share to the others.
-const TASKS_PER_WORKER: usize = 4;
+const TASKS_PER_WORKER: usize = 8;
 /// Most bytes of packed B at a time. Larger products are done in stripes, with a barrier between them.
 pub(super) const PACKED_BYTES: usize = 64 << 20;
 
@@ -157,6 +157,15 @@ impl Plan {
         let blocks = (budget / line / extent.depth).clamp(1, extent.blocks);
         let runs = (budget / line / extent.depth / blocks).clamp(1, column_runs);
         Plan { row_runs, column_runs, runs_per_stripe: runs, blocks_per_stripe: blocks }
+    }
+
+    /// The row run and column run of tile `i` of a stripe of `runs` column runs. Each worker's share of the tiles is a band of
+    /// rows, so that the shares are equal even where the column runs are not; within it, neighbours share a column run.
+    pub(super) fn tile(&self, i: usize, runs: usize, workers: usize) -> (usize, usize) {
+        let bands = if workers > 1 && self.row_runs.is_multiple_of(workers) { workers } else { 1 };
+        let height = self.row_runs / bands;
+        let (band, within) = (i / (height * runs), i % (height * runs));
+        (band * height + within % height, within / height)
     }
 }
 

@@ -71,7 +71,7 @@ impl<T> Store<T> {
 pub(super) unsafe fn run<T: Element>(
     product: &Product<T>,
     kernels: &'static Kernels<T>,
-    tiles: &impl TileRunner,
+    tiles: &dyn TileRunner,
 ) -> Result<()> {
     // SAFETY: passed on to the caller.
     unsafe { run_within(PACKED_BYTES, product, kernels, tiles) }
@@ -85,7 +85,7 @@ pub(super) unsafe fn run_within<T: Element>(
     budget: usize,
     product: &Product<T>,
     kernels: &'static Kernels<T>,
-    tiles: &impl TileRunner,
+    tiles: &dyn TileRunner,
 ) -> Result<()> {
     if product.m == 0 || product.n == 0 {
         return Ok(());
@@ -123,7 +123,7 @@ fn upright<T: Element>(product: &Product<T>) -> Product<T> {
 ///
 /// # Safety
 /// C is as [`gemm`](super::gemm) demands.
-unsafe fn scale<T: Element>(product: &Product<T>, tiles: &impl TileRunner) -> Result<()> {
+unsafe fn scale<T: Element>(product: &Product<T>, tiles: &dyn TileRunner) -> Result<()> {
     if product.beta == T::ONE {
         return Ok(());
     }
@@ -147,7 +147,7 @@ unsafe fn scale<T: Element>(product: &Product<T>, tiles: &impl TileRunner) -> Re
 }
 
 /// A buffer for `count` elements, on a cache line's boundary.
-fn buffer<T: Element>(tiles: &impl TileRunner, count: Option<usize>) -> Result<RawBuffer> {
+fn buffer<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<RawBuffer> {
     let bytes = count
         .and_then(|count| count.checked_mul(size_of::<T>()))
         .ok_or_else(|| error!(Overflow, "the packing buffers of a product do not fit the address space"))?;
@@ -157,7 +157,7 @@ fn buffer<T: Element>(tiles: &impl TileRunner, count: Option<usize>) -> Result<R
 impl<T: Element> Job<'_, T> {
     /// # Safety
     /// As [`run`].
-    unsafe fn run(&self, budget: usize, tiles: &impl TileRunner) -> Result<()> {
+    unsafe fn run(&self, budget: usize, tiles: &dyn TileRunner) -> Result<()> {
         let (product, kernels) = (self.product, self.kernels);
         let (row_panels, column_panels) = (self.rows.count(), self.columns.count());
         let work = product.m.saturating_mul(product.n).saturating_mul(product.k);
@@ -186,16 +186,19 @@ impl<T: Element> Job<'_, T> {
             return self.each(tiles, plan.row_runs * plan.column_runs, &body);
         }
         // SAFETY: passed on to the caller.
-        unsafe { if plan.row_runs == 1 { self.run_owned(&plan, tiles) } else { self.run_shared(&plan, tiles) } }
+        let rounds = |tiles: &dyn TileRunner| unsafe {
+            if plan.row_runs == 1 { self.run_owned(&plan, tiles) } else { self.run_shared(&plan, tiles) }
+        };
+        if plan.row_runs * plan.column_runs == 1 { rounds(tiles) } else { tiles.enter(&rounds) }
     }
 
-    fn each(&self, tiles: &impl TileRunner, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    fn each(&self, tiles: &dyn TileRunner, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
         if count == 1 { body(0) } else { tiles.for_each(count, body) }
     }
 
     /// # Safety
     /// As [`run`].
-    unsafe fn run_owned(&self, plan: &Plan, tiles: &impl TileRunner) -> Result<()> {
+    unsafe fn run_owned(&self, plan: &Plan, tiles: &dyn TileRunner) -> Result<()> {
         let panels = self.columns.count();
         let width = panels.div_ceil(plan.column_runs) * self.kernels.columns();
         let room = width.checked_mul(self.depth);
@@ -220,12 +223,13 @@ impl<T: Element> Job<'_, T> {
 
     /// # Safety
     /// As [`run`].
-    unsafe fn run_shared(&self, plan: &Plan, tiles: &impl TileRunner) -> Result<()> {
+    unsafe fn run_shared(&self, plan: &Plan, tiles: &dyn TileRunner) -> Result<()> {
         let panels = self.columns.count();
         let width = panels.div_ceil(plan.column_runs) * plan.runs_per_stripe * self.kernels.columns();
         let stride = width.checked_mul(self.depth);
         let packed = buffer::<T>(tiles, stride.and_then(|stride| stride.checked_mul(plan.blocks_per_stripe)))?;
         let stride = stride.unwrap_or(0);
+        let workers = tiles.workers();
         for first in (0..plan.column_runs).step_by(plan.runs_per_stripe) {
             let runs = plan.runs_per_stripe.min(plan.column_runs - first);
             let start = part(0..panels, plan.column_runs, first).start;
@@ -244,8 +248,9 @@ impl<T: Element> Job<'_, T> {
                 // SAFETY: the packed panels are complete and only read now; tiles are disjoint in C; the rest is passed
                 // on to the caller.
                 let multiply = |i: usize| unsafe {
-                    let rows = part(1..self.rows.count(), plan.row_runs, i % plan.row_runs);
-                    let columns = part(0..panels, plan.column_runs, first + i / plan.row_runs);
+                    let (row_run, column_run) = plan.tile(i, runs, workers);
+                    let rows = part(1..self.rows.count(), plan.row_runs, row_run);
+                    let columns = part(0..panels, plan.column_runs, first + column_run);
                     self.sweep(blocks.clone(), rows, columns, store, false);
                     Ok(())
                 };

@@ -4,8 +4,8 @@ use super::blocking::CacheSizes;
 use super::runner::TileRunner;
 use crate::error::Result;
 use crate::os::alloc::Allocator;
-use crate::parallel::for_range;
-use crate::pool::Pool;
+use crate::parallel::for_range_on;
+use crate::pool::{Pool, Worker};
 use crate::topology::{Cache, Caches};
 
 impl From<Caches> for CacheSizes {
@@ -32,7 +32,39 @@ impl TileRunner for Pool {
         Pool::caches(self).into()
     }
 
+    fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
+        self.run(|worker| rounds(&OnWorker { pool: self, worker }))
+    }
+
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
-        for_range(Some(self), 0..count, 1, |_, mut piece| piece.try_for_each(body))
+        self.enter(&|tiles| tiles.for_each(count, body))
+    }
+}
+
+/// The workers of a pool, as one of them sees it.
+struct OnWorker<'a> {
+    pool: &'a Pool,
+    worker: &'a Worker,
+}
+
+impl TileRunner for OnWorker<'_> {
+    fn workers(&self) -> usize {
+        self.pool.workers()
+    }
+
+    fn allocator(&self) -> Allocator {
+        self.pool.allocator()
+    }
+
+    fn cache_sizes(&self) -> CacheSizes {
+        self.pool.cache_sizes()
+    }
+
+    fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
+        rounds(self)
+    }
+
+    fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+        for_range_on(self.worker, 0..count, 1, |_, mut piece| piece.try_for_each(body))
     }
 }

@@ -15,6 +15,10 @@ pub trait TileRunner {
     /// The caches of a worker.
     fn cache_sizes(&self) -> CacheSizes;
 
+    /// Calls `rounds` once, with a runner on which calls of [`for_each`](Self::for_each) follow each other cheaply: a pool hands over
+    /// a worker of its own, which goes on while the others are still awake.
+    fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()>;
+
     /// Calls `body(i)` exactly once for every `i` in `0..count`, in any order and on any worker, and returns when all calls
     /// have returned; what they wrote is then visible to the caller. Neighbouring `i` share panels of B: handing each
     /// worker a contiguous run keeps its caches warm. An error of a call is returned, and the calls not yet begun may
@@ -42,6 +46,10 @@ impl TileRunner for Serial {
 
     fn cache_sizes(&self) -> CacheSizes {
         self.cache_sizes
+    }
+
+    fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
+        rounds(self)
     }
 
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {

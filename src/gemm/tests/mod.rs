@@ -235,6 +235,9 @@ impl TileRunner for Threads {
     fn cache_sizes(&self) -> CacheSizes {
         self.cache_sizes
     }
+    fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
+        rounds(self)
+    }
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
         let stride = (self.stride..)
             .find(|&stride| (2..=count).all(|d| !stride.is_multiple_of(d) || !count.is_multiple_of(d)))

@@ -170,6 +170,9 @@ fn an_error_of_the_runner_is_passed_on() {
         fn cache_sizes(&self) -> CacheSizes {
             CacheSizes::default()
         }
+        fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
+            rounds(self)
+        }
         fn for_each(&self, _: usize, _: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
             Err(crate::error::error!(Closed, "the pool is shutting down"))
         }
