@@ -9,6 +9,12 @@ mod deque_mutants;
 mod event_count;
 mod explore;
 mod first;
+#[path = "../zoo/latch_claims.rs"]
+mod latch_claims;
+#[path = "../zoo/latch_counts.rs"]
+mod latch_counts;
+#[path = "../zoo/latch_waiters.rs"]
+mod latch_waiters;
 mod model;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;
@@ -17,8 +23,17 @@ mod queue;
 mod queue_machine;
 mod queue_mutants;
 mod shutdown;
+#[path = "../zoo/shutdown_leaving.rs"]
+mod shutdown_leaving;
+#[path = "../zoo/sleep_flags.rs"]
+mod sleep_flags;
+#[path = "../zoo/sleep_rules.rs"]
+mod sleep_rules;
+#[path = "../zoo/sleep_searchers.rs"]
+mod sleep_searchers;
 #[path = "../zoo/steal_deque.rs"]
 mod steal_deque;
+mod storage;
 mod task_state;
 #[path = "../worker_loop.rs"]
 mod worker_loop;

@@ -72,6 +72,7 @@ impl<R: Rules> Sleep for Simple<R> {
                 self.sleeping.load(RELAXED)
             }
             Producer::SeqCstLoad => {
+                // No fence, but the place where a checker may interrupt one.
                 fence(RELAXED);
                 self.sleeping.load(SEQ_CST)
             }

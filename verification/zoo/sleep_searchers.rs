@@ -11,13 +11,13 @@ use vgpu_pool::sync::{AtomicUsize, RELAXED, Site, fence};
 
 const FENCE: Site = Site::new("zoo.FENCE", Ordering::SeqCst, "as in the event count");
 
-/// tokio#4383, and what Go's scheduler calls the delicate dance.
+/// The last searcher looks before it leaves: tokio#4383, and what Go's scheduler calls the delicate dance.
 const LAST_LOOKS: u8 = 1;
-/// The first version of this crate's event count.
+/// A count below zero is nobody. The first version of this crate's event count was unsigned.
 const COUNT_GOES_BELOW_ZERO: u8 = 2;
-/// A claimed worker goes back to work as if nothing had happened.
-const CLAIMED_SEARCHES: u8 = 4;
-const ALL: u8 = LAST_LOOKS | COUNT_GOES_BELOW_ZERO | CLAIMED_SEARCHES;
+/// A claimed worker does not count itself: its claimer does.
+const COUNTED_ONCE: u8 = 4;
+const ALL: u8 = LAST_LOOKS | COUNT_GOES_BELOW_ZERO | COUNTED_ONCE;
 
 /// An event count that keeps these rules.
 struct Searchers<const RULES: u8> {
@@ -27,7 +27,7 @@ struct Searchers<const RULES: u8> {
 }
 
 impl<const RULES: u8> Searchers<RULES> {
-    /// The count, if wrapped to something huge: below zero, or a crowd.
+    /// Whether this count means that nobody searches.
     fn is_none(count: usize) -> bool {
         count == 0 || RULES & COUNT_GOES_BELOW_ZERO != 0 && count as isize <= 0
     }
@@ -89,7 +89,7 @@ impl<const RULES: u8> Sleep for Searchers<RULES> {
     }
     fn withdraw(&self, worker: usize) {
         let bit = 1 << worker;
-        if self.sleeping.fetch_and(!bit, RELAXED) & bit != 0 || RULES & CLAIMED_SEARCHES == 0 {
+        if self.sleeping.fetch_and(!bit, RELAXED) & bit != 0 || RULES & COUNTED_ONCE == 0 {
             self.searching.fetch_add(1, RELAXED);
         }
     }
@@ -111,6 +111,6 @@ fn an_unsigned_count_of_searchers_wraps_to_a_crowd() {
 
 #[test]
 fn a_claimed_worker_is_counted_once() {
-    let twice = claimed_while_withdrawing::<Searchers<{ ALL & !CLAIMED_SEARCHES }>>();
+    let twice = claimed_while_withdrawing::<Searchers<{ ALL & !COUNTED_ONCE }>>();
     Model::tells_apart(("claim counted twice", twice), claimed_while_withdrawing::<EventCount>());
 }
