@@ -4,8 +4,10 @@
 mod deque;
 #[path = "../loom/deque_machine.rs"]
 mod deque_machine;
+mod latches;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;
+mod pool;
 mod queue;
 #[path = "../loom/queue_machine.rs"]
 mod queue_machine;

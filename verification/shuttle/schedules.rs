@@ -20,6 +20,8 @@ fn number(variable: &str) -> Option<u64> {
 fn config() -> Config {
     let mut config = Config::new();
     config.silence_warnings = true;
+    // The pool's tasks run deeper than the few frames of a protocol.
+    config.stack_size = 256 << 10;
     config
 }
 
@@ -47,7 +49,7 @@ pub fn verify(name: &str, schedules: usize, model: impl Fn() + Send + Sync + 'st
         match result {
             Ok(ran) => {
                 let seconds = start.elapsed().as_secs_f64();
-                println!("shuttle {name}: {scheduler}, seed {seed}, {ran} schedules, {seconds:.2} s");
+                println!("shuttle|{name}|{scheduler}|schedules={ran}|seed={seed}|seconds={seconds:.2}");
             }
             Err(_) => panic!("shuttle {name} failed under {scheduler}; replay with VERIFY_SEED={seed}"),
         }
@@ -95,12 +97,12 @@ pub fn refute(name: &str, schedules: usize, model: impl Fn() + Send + Sync + 'st
     }
     QUIET.set(false);
     assert!(!falls.is_empty(), "shuttle {name} survived {schedules} schedules of every scheduler");
-    println!("shuttle {name}: fell at schedule: {}", falls.join(", "));
+    println!("shuttle-zoo|{name}|fell at schedule {}", falls.join(", "));
 }
 
 /// Walks every interleaving of a small model.
 pub fn every_interleaving(name: &str, model: impl Fn() + Send + Sync + 'static) {
     let start = Instant::now();
     let ran = Runner::new(DfsScheduler::new(None, false), config()).run(model);
-    println!("shuttle {name}: all {ran} interleavings, {:.2} s", start.elapsed().as_secs_f64());
+    println!("shuttle|{name}|every interleaving|schedules={ran}|seed=-|seconds={:.2}", start.elapsed().as_secs_f64());
 }
