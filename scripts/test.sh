@@ -35,6 +35,11 @@ step() { # step NAME COMMAND...
     fi
 }
 
+clippy() {
+    for feature in capi loom shuttle; do
+        cargo clippy --locked --all-targets --features $feature -- -D warnings || return
+    done
+}
 documentation() {
     RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --features capi
 }
@@ -48,7 +53,7 @@ run_examples() {
 
 step 'tools' scripts/setup.sh
 step 'format' cargo fmt --check
-step 'clippy' cargo clippy --locked --all-targets --features capi -- -D warnings
+step 'clippy' clippy
 step 'documentation' documentation
 step 'rust tests' cargo test --locked
 step 'rust tests with the C ABI' cargo test --locked --lib --features capi

@@ -56,8 +56,8 @@ fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
 struct Count(Arc<AtomicUsize>);
 
 impl Count {
-    fn add(&self) {
-        self.0.fetch_add(1, Relaxed);
+    fn add(&self) -> usize {
+        self.0.fetch_add(1, Relaxed)
     }
     fn get(&self) -> usize {
         self.0.load(Relaxed)
