@@ -1,12 +1,11 @@
 //! One setter, and waiters, helpers and callbacks around it.
 
-use crate::model::{Model, every_site_is_needed};
+use crate::model::Model;
 use loom::thread;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::*;
 use std::sync::atomic::{AtomicUsize as Count, Ordering};
 use vgpu_pool::os::alloc::Allocator;
-use vgpu_pool::protocol::completion::{Callback, Completion, Registered, SITES};
+use vgpu_pool::protocol::completion::{Callback, Completion, Registered};
 use vgpu_pool::protocol::event_count::EventCount;
 use vgpu_pool::sync::UnsafeCell;
 
@@ -74,7 +73,8 @@ impl Scene {
 /// A thread waits while another sets.
 ///
 /// Outcomes: the outcome was there at the first look (1), or waited for (0).
-const WAIT: Model = Model { name: "completion/wait", bound: 4, outcomes: &[0, 1], run: wait };
+pub(crate) const WAIT: Model =
+    Model { group: "completion", name: "wait", threads: 2, operations: 3, bound: 4, outcomes: &[0, 1], run: &wait };
 fn wait() -> u64 {
     let scene = Scene::new();
     let setter = scene.spawn_setter();
@@ -91,33 +91,18 @@ fn wait() -> u64 {
     waiter.join().unwrap()
 }
 
-/// Two threads sleep on one completion: both wake.
-///
-/// One outcome: it is enough that neither stays asleep, which loom would report.
-const TWO_WAITERS: Model = Model { name: "completion/two waiters", bound: 3, outcomes: &[0], run: two_waiters };
-fn two_waiters() -> u64 {
-    let scene = Scene::new();
-    let waiters: Vec<_> = (0..2)
-        .map(|_| {
-            let scene = scene.clone();
-            thread::spawn(move || {
-                assert!(scene.completion.wait(None));
-                assert_eq!(scene.outcome(), OUTCOME);
-            })
-        })
-        .collect();
-    let setter = scene.spawn_setter();
-    setter.join().unwrap();
-    for waiter in waiters {
-        waiter.join().unwrap();
-    }
-    0
-}
-
 /// A callback is registered while another thread sets; a second one is refused whenever it comes.
 ///
 /// Outcomes: the setter made the call (1), or the registrar because it came too late (2).
-const CALLBACK: Model = Model { name: "completion/callback", bound: 4, outcomes: &[1, 2], run: callback };
+pub(crate) const CALLBACK: Model = Model {
+    group: "completion",
+    name: "callback",
+    threads: 2,
+    operations: 3,
+    bound: 4,
+    outcomes: &[1, 2],
+    run: &callback,
+};
 fn callback() -> u64 {
     let scene = Scene::new();
     let setter = scene.spawn_setter();
@@ -151,7 +136,8 @@ fn callback() -> u64 {
 /// A worker waits in the event count. Nothing else would wake it.
 ///
 /// Outcomes: it found the outcome before it slept (1), or slept (0).
-const HELPER: Model = Model { name: "completion/helper", bound: 4, outcomes: &[0, 1], run: helper };
+const HELPER: Model =
+    Model { group: "completion", name: "helper", threads: 2, operations: 2, bound: 4, outcomes: &[0, 1], run: &helper };
 fn helper() -> u64 {
     let scene = Scene::new();
     let setter = scene.spawn_setter();
@@ -188,11 +174,6 @@ fn a_waiter_wakes_and_sees_the_outcome() {
 }
 
 #[test]
-fn every_waiter_wakes() {
-    TWO_WAITERS.verify();
-}
-
-#[test]
 fn a_callback_is_called_once() {
     CALLBACK.verify();
 }
@@ -200,20 +181,4 @@ fn a_callback_is_called_once() {
 #[test]
 fn a_helper_wakes_and_sees_the_outcome() {
     HELPER.verify();
-}
-
-#[test]
-fn every_completion_site_is_needed() {
-    every_site_is_needed(
-        SITES,
-        &[
-            ("completion.SET", Acquire, WAIT),
-            ("completion.SET", Release, CALLBACK),
-            ("completion.SET", Relaxed, WAIT),
-            ("completion.READ", Relaxed, WAIT),
-            ("completion.REGISTER", Acquire, CALLBACK),
-            ("completion.REGISTER", Release, CALLBACK),
-            ("completion.REGISTER", Relaxed, CALLBACK),
-        ],
-    );
 }

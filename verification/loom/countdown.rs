@@ -1,11 +1,10 @@
 //! Finishers and waiters around one count.
 
-use crate::model::{Model, every_site_is_needed};
+use crate::model::Model;
 use loom::thread;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::*;
 use vgpu_pool::os::alloc::Allocator;
-use vgpu_pool::protocol::countdown::{Countdown, Refused, SITES};
+use vgpu_pool::protocol::countdown::{Countdown, Refused};
 use vgpu_pool::protocol::event_count::EventCount;
 use vgpu_pool::sync::UnsafeCell;
 
@@ -71,7 +70,8 @@ impl Scene {
 /// Two finishers and a waiter. The last finisher, and the waiter, see the work of both.
 ///
 /// Outcomes: finisher 0 was the last (0), or finisher 1 (1).
-const WAIT: Model = Model { name: "countdown/wait", bound: 3, outcomes: &[0, 1], run: wait };
+pub(crate) const WAIT: Model =
+    Model { group: "countdown", name: "wait", threads: 3, operations: 3, bound: 3, outcomes: &[0, 1], run: &wait };
 fn wait() -> u64 {
     let scene = Scene::new(2);
     let finishers = [scene.spawn_finisher(0), scene.spawn_finisher(1)];
@@ -92,7 +92,8 @@ fn wait() -> u64 {
 /// A worker waits in the event count. Nothing else would wake it.
 ///
 /// Outcomes: it found zero before it slept (1), or slept (0).
-const HELPER: Model = Model { name: "countdown/helper", bound: 4, outcomes: &[0, 1], run: helper };
+pub(crate) const HELPER: Model =
+    Model { group: "countdown", name: "helper", threads: 2, operations: 2, bound: 4, outcomes: &[0, 1], run: &helper };
 fn helper() -> u64 {
     let scene = Scene::new(1);
     let finisher = scene.spawn_finisher(0);
@@ -127,7 +128,8 @@ fn helper() -> u64 {
 /// sleeps for good, although the addition clears the flags.
 ///
 /// One outcome: it is enough that nobody stays asleep, which loom would report.
-const REUSE: Model = Model { name: "countdown/reuse", bound: 3, outcomes: &[0], run: reuse };
+const REUSE: Model =
+    Model { group: "countdown", name: "reuse", threads: 3, operations: 5, bound: 3, outcomes: &[0], run: &reuse };
 fn reuse() -> u64 {
     let scene = Scene::new(1);
     let user = {
@@ -155,7 +157,8 @@ fn reuse() -> u64 {
 /// An addition from outside against closing: what was accepted is waited for, and nothing is accepted after.
 ///
 /// Outcomes: refused (0), or accepted (1).
-const CLOSE: Model = Model { name: "countdown/close", bound: 4, outcomes: &[0, 1], run: close };
+const CLOSE: Model =
+    Model { group: "countdown", name: "close", threads: 2, operations: 6, bound: 4, outcomes: &[0, 1], run: &close };
 fn close() -> u64 {
     let scene = Scene::new(0);
     let outside = {
@@ -208,18 +211,4 @@ fn a_count_can_be_used_again() {
 #[test]
 fn what_is_accepted_comes_before_the_closing() {
     CLOSE.verify();
-}
-
-#[test]
-fn every_countdown_site_is_needed() {
-    every_site_is_needed(
-        SITES,
-        &[
-            ("countdown.FINISH", Acquire, WAIT),
-            ("countdown.FINISH", Release, WAIT),
-            ("countdown.FINISH", Relaxed, WAIT),
-            ("countdown.READ", Relaxed, WAIT),
-            ("countdown.REGISTER", Relaxed, HELPER),
-        ],
-    );
 }

@@ -9,8 +9,9 @@
 //! table, which were found independently by GenMC and a repaired loom.
 
 use crate::deque_machine;
-use crate::explore::verify;
-use crate::steal_deque::{Layout, Scenario, outcome, real, run};
+use crate::explore::deep;
+use crate::model::{Model, constant};
+use crate::steal_deque::{Layout, Scenario, StealDeque, outcome, real, run};
 use std::collections::BTreeSet;
 
 /// Outcomes which GenMC under RC11 and a repaired loom agreed on.
@@ -74,14 +75,28 @@ const ARGUED: &[(&str, &[u64])] = &[
     ("w1_u|ououououo_1", &[1023451, 1103452, 1120453, 1123054, 1123405, 1123450, 1123459]),
 ];
 
-fn deep() -> bool {
-    std::env::var("VERIFY_DEEP").is_ok_and(|value| value == "1")
+/// A deque in a scenario.
+pub fn model_of<D: StealDeque>(
+    name: &str,
+    layout: Layout,
+    bound: usize,
+    make: impl Fn(&Scenario) -> D + Send + Sync + 'static,
+) -> Model {
+    let scenario = Scenario::parse(name);
+    Model {
+        group: "deque",
+        name: constant(format!("{name} {layout:?}")),
+        threads: 1 + scenario.thieves.len(),
+        operations: scenario.owner.len() + scenario.thieves.iter().sum::<usize>(),
+        bound,
+        outcomes: constant(deque_machine::outcomes(&scenario).into_iter().collect::<Vec<_>>()),
+        run: constant(move || outcome(&run(make(&scenario), &scenario, layout))),
+    }
 }
 
 /// The real deque in a scenario.
-pub fn model(name: &str, layout: Layout) -> impl Fn() -> u64 + Send + Sync + 'static {
-    let scenario = Scenario::parse(name);
-    move || outcome(&run(real(&scenario), &scenario, layout))
+pub fn model(name: &str, layout: Layout, bound: usize) -> Model {
+    model_of(name, layout, bound, real)
 }
 
 /// Runs every row with this many thieves.
@@ -97,7 +112,7 @@ fn verify_rows(thieves: usize, layout: Layout) {
             if bound == 4 && scenario.owner.len() > 6 && !deep() {
                 continue;
             }
-            verify(&format!("deque {name} {layout:?}"), Some(bound), expected, model(name, layout));
+            Model { outcomes: expected, ..model(name, layout, bound) }.verify();
         }
     }
 }

@@ -4,13 +4,13 @@
 //! last, and if a wake-up is lost then some job never runs, everybody sleeps, and loom reports a deadlock. The models are
 //! generic over the design, so that the wrong ones of the zoo run through the same.
 
-use crate::model::{Model, every_site_is_needed};
+use crate::model::Model;
 use crate::worker_loop::{Found, Host, Sleep, work, work_from_sleep};
 use loom::thread;
-use std::sync::atomic::Ordering::{self, Relaxed};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use vgpu_pool::protocol::completion::Completion;
-use vgpu_pool::protocol::event_count::{EventCount, SITES};
+use vgpu_pool::protocol::event_count::EventCount;
 use vgpu_pool::sync::{AtomicU32, AtomicUsize, RELAXED, Site, UnsafeCell};
 
 const PUBLISH: Site = Site::new("model.PUBLISH", Ordering::Release, "the payload is written before the job is taken");
@@ -137,7 +137,15 @@ impl<S: Sleep> Host for Scene<S> {
 ///
 /// Outcomes: the worker finds it at its first look (1), at the look after its announcement (2), or after a sleep (3).
 pub(crate) const fn one_and_one<S: Sleep>() -> Model {
-    Model { name: "event_count/1 worker 1 producer", bound: 3, outcomes: &[100, 200, 300], run: run_one_and_one::<S> }
+    Model {
+        group: "event_count",
+        name: "1 worker 1 producer",
+        threads: 2,
+        operations: 2,
+        bound: 3,
+        outcomes: &[100, 200, 300],
+        run: &run_one_and_one::<S>,
+    }
 }
 fn run_one_and_one<S: Sleep>() -> u64 {
     let scene = Scene::<S>::new(1, 1, false);
@@ -149,10 +157,13 @@ fn run_one_and_one<S: Sleep>() -> u64 {
 /// Outcomes: as above for each job, in every combination: a sleep or a look back may come before either.
 pub(crate) const fn one_and_two<S: Sleep>() -> Model {
     Model {
-        name: "event_count/1 worker 2 producers",
+        group: "event_count",
+        name: "1 worker 2 producers",
+        threads: 3,
+        operations: 3,
         bound: 2,
         outcomes: &[101, 102, 103, 201, 202, 203, 301, 302, 303],
-        run: run_one_and_two::<S>,
+        run: &run_one_and_two::<S>,
     }
 }
 fn run_one_and_two<S: Sleep>() -> u64 {
@@ -165,10 +176,13 @@ fn run_one_and_two<S: Sleep>() -> u64 {
 /// Outcomes: either worker finds it, in any of the three ways.
 pub(crate) const fn two_and_one<S: Sleep>() -> Model {
     Model {
-        name: "event_count/2 workers 1 producer",
+        group: "event_count",
+        name: "2 workers 1 producer",
+        threads: 3,
+        operations: 3,
         bound: 2,
         outcomes: &[100, 200, 300, 1100, 1200, 1300],
-        run: run_two_and_one::<S>,
+        run: &run_two_and_one::<S>,
     }
 }
 fn run_two_and_one<S: Sleep>() -> u64 {
@@ -184,10 +198,13 @@ fn run_two_and_one<S: Sleep>() -> u64 {
 /// The latter not when worker 0 slept as well (3), for then worker 0, being nearer, was the one woken for the long job.
 pub(crate) const fn last_searcher_leaves<S: Sleep>() -> Model {
     Model {
-        name: "event_count/the last searcher leaves",
+        group: "event_count",
+        name: "the last searcher leaves",
+        threads: 3,
+        operations: 4,
         bound: 2,
         outcomes: &[112, 113, 212, 213, 313, 1301, 1302, 1303],
-        run: run_last_searcher_leaves::<S>,
+        run: &run_last_searcher_leaves::<S>,
     }
 }
 fn run_last_searcher_leaves<S: Sleep>() -> u64 {
@@ -201,10 +218,13 @@ fn run_last_searcher_leaves<S: Sleep>() -> u64 {
 /// worker 1 when it woke (0 for the long job). Worker 1 cannot have looked in vain before, with the long job untaken.
 pub(crate) const fn claimed_while_withdrawing<S: Sleep>() -> Model {
     Model {
-        name: "event_count/claimed while withdrawing",
+        group: "event_count",
+        name: "claimed while withdrawing",
+        threads: 4,
+        operations: 4,
         bound: 1,
         outcomes: &[1, 2, 3, 13, 112, 113, 212, 213, 313, 1301, 1302, 1303],
-        run: run_claimed_while_withdrawing::<S>,
+        run: &run_claimed_while_withdrawing::<S>,
     }
 }
 fn run_claimed_while_withdrawing<S: Sleep>() -> u64 {
@@ -278,8 +298,15 @@ impl Host for Waiting {
 /// New work and the completion come from two threads at once; either alone must wake the worker.
 ///
 /// Outcomes: the job is found in any of the three ways, during the wait (1) or after it.
-const HELPER: Model =
-    Model { name: "event_count/waiting worker", bound: 2, outcomes: &[100, 101, 200, 201, 300, 301], run: run_helper };
+const HELPER: Model = Model {
+    group: "event_count",
+    name: "waiting worker",
+    threads: 3,
+    operations: 4,
+    bound: 2,
+    outcomes: &[100, 101, 200, 201, 300, 301],
+    run: &run_helper,
+};
 fn run_helper() -> u64 {
     let waiting = Waiting::new();
     let helper = waiting.spawn_helper();
@@ -295,10 +322,13 @@ fn run_helper() -> u64 {
 ///
 /// Outcomes: the job is found in any of the three ways, always during the wait.
 const HELPER_IS_NEEDED: Model = Model {
-    name: "event_count/waiting worker runs what it waits for",
+    group: "event_count",
+    name: "waiting worker runs what it waits for",
+    threads: 2,
+    operations: 5,
     bound: 3,
     outcomes: &[101, 201, 301],
-    run: run_needed,
+    run: &run_needed,
 };
 fn run_needed() -> u64 {
     let waiting = Waiting::new();
@@ -347,19 +377,4 @@ fn a_waiting_worker_wakes_for_work_and_for_what_it_waits_for() {
 #[test]
 fn a_waiting_worker_runs_what_it_waits_for() {
     HELPER_IS_NEEDED.verify();
-}
-
-#[test]
-fn every_event_count_site_is_needed() {
-    let one_and_one = one_and_one::<EventCount>();
-    every_site_is_needed(
-        SITES,
-        &[
-            ("event_count.NOTIFY_FENCE", Relaxed, one_and_one),
-            ("event_count.ANNOUNCE_FENCE", Relaxed, one_and_one),
-            ("event_count.CLAIM", Relaxed, one_and_one),
-            ("event_count.WITHDRAW", Relaxed, one_and_one),
-            ("event_count.END_SEARCH_FENCE", Relaxed, last_searcher_leaves::<EventCount>()),
-        ],
-    );
 }

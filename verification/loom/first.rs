@@ -14,7 +14,8 @@ struct Scene {
 /// Two tasks of a group fail, and the group is waited for.
 ///
 /// Outcomes: the failure of task 1, or of task 2.
-const OFFERS: Model = Model { name: "first/two offers", bound: 3, outcomes: &[1, 2], run: offers };
+const OFFERS: Model =
+    Model { group: "first", name: "two offers", threads: 3, operations: 4, bound: 3, outcomes: &[1, 2], run: &offers };
 fn offers() -> u64 {
     let scene = Arc::new(Scene { first: First::new(), countdown: Countdown::new() });
     scene.countdown.add(2, false).unwrap();

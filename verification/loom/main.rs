@@ -1,11 +1,12 @@
-//! The protocols under loom. `cargo test --features loom -- --nocapture` prints what each model explored.
+//! The protocols under loom. `cargo test --features loom -- --nocapture` prints what each model explored, which model kills
+//! each weakening of each ordering site, and which one catches each wrong design.
 #![allow(unreachable_pub)]
 
 mod completion;
 mod countdown;
 mod deque;
 mod deque_machine;
-mod deque_mutants;
+mod deque_zoo;
 mod event_count;
 mod explore;
 mod first;
@@ -21,10 +22,11 @@ mod mpmc;
 mod parker;
 mod queue;
 mod queue_machine;
-mod queue_mutants;
+mod queue_zoo;
 mod shutdown;
 #[path = "../zoo/shutdown_leaving.rs"]
 mod shutdown_leaving;
+mod sites;
 #[path = "../zoo/sleep_flags.rs"]
 mod sleep_flags;
 #[path = "../zoo/sleep_rules.rs"]

@@ -1,24 +1,61 @@
-//! A model with its name, its bound and the outcomes it must show; and the mutants that models kill.
+//! Models, and the two things they are for: a right design passes one with exactly its outcomes, a wrong one falls.
+//!
+//! What a test finds out it prints, one line for each finding, of fields between `|`. `make verify` makes its tables of
+//! these lines.
 
-use crate::explore;
-use std::sync::atomic::Ordering;
-use vgpu_pool::sync::{AtomicU32, RELAXED, Site, fence, futex_wake, weaken};
+use crate::explore::explore;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use vgpu_pool::sync::{AtomicU32, RELAXED, fence, futex_wake};
 
-/// One model.
+/// One model of one design.
 #[derive(Clone, Copy)]
 pub(crate) struct Model {
+    /// The protocol it is about.
+    pub(crate) group: &'static str,
+    /// Its name there.
     pub(crate) name: &'static str,
+    /// The threads that use the protocol.
+    pub(crate) threads: usize,
+    /// The operations in the threads' programs. A worker's loop, which makes as many as it takes, counts as one.
+    pub(crate) operations: usize,
     /// Preemptions at most.
     pub(crate) bound: usize,
-    /// The outcomes that a correct protocol shows: all of these, and no others.
+    /// The outcomes that a right design shows: all of these, and no others.
     pub(crate) outcomes: &'static [u64],
-    pub(crate) run: fn() -> u64,
+    pub(crate) run: &'static dyn Run,
+}
+
+/// One execution, which returns its outcome.
+pub(crate) trait Run: Send + Sync {
+    fn run(&self) -> u64;
+    /// Tells one model's code from another's.
+    fn code(&self) -> &'static str;
+}
+
+impl<F: Fn() -> u64 + Send + Sync> Run for F {
+    fn run(&self) -> u64 {
+        self()
+    }
+    fn code(&self) -> &'static str {
+        std::any::type_name::<F>()
+    }
+}
+
+/// Models are constants. One that is put together while the test runs stays until the test program ends.
+pub(crate) fn constant<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
 }
 
 impl Model {
-    /// The protocol passes, and shows exactly the outcomes.
-    pub(crate) fn verify(&self) {
-        explore::verify(self.name, Some(self.bound), self.outcomes, self.prepared());
+    /// The same model of another design than the protocol's own.
+    pub(crate) fn of(self, design: &str) -> Model {
+        Model { name: constant(format!("{} ({design})", self.name)), ..self }
+    }
+
+    /// Group and name. A `|` in a scenario's name becomes `:`, since it separates the fields of a line.
+    fn title(&self) -> String {
+        format!("{}/{}", self.group, self.name).replace('|', ":")
     }
 
     /// The checker's lazily made statics order their first user before all others, which would hide what a weak fence lets
@@ -27,41 +64,59 @@ impl Model {
         let run = self.run;
         move || {
             fence(RELAXED);
-            let nobody = AtomicU32::new(0);
-            futex_wake(&nobody, 1);
-            run()
+            futex_wake(&AtomicU32::new(0), 1);
+            run.run()
         }
     }
 
-    /// A wrong design fails, and the right one, put beside it, passes.
-    pub(crate) fn tells_apart(wrong: (&str, Model), right: Model) {
-        let (design, model) = wrong;
-        explore::refute(&format!("zoo {design} / {}", model.name), Some(model.bound), model.prepared());
-        right.verify();
+    /// The design passes, and shows exactly the outcomes. A model that has passed is not run again.
+    pub(crate) fn verify(&self) {
+        static PASSED: Mutex<BTreeMap<(String, usize), &str>> = Mutex::new(BTreeMap::new());
+        let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+        let (title, code) = (self.title(), self.run.code());
+        if let Some(first) = passed.get(&(title.clone(), self.bound)) {
+            assert_eq!(*first, code, "two models are called {title}");
+            return;
+        }
+        let report = explore(self.bound, self.prepared());
+        let golden: BTreeSet<u64> = self.outcomes.iter().copied().collect();
+        println!(
+            "loom|{}|threads={}|ops={}|bound={}|executions={}|outcomes={}/{}|seconds={:.2}",
+            title.replacen('/', "|", 1),
+            self.threads,
+            self.operations,
+            self.bound,
+            report.executions,
+            report.outcomes.intersection(&golden).count(),
+            golden.len(),
+            report.seconds
+        );
+        if let Some(failure) = report.failure {
+            panic!("{title} failed at execution {}: {failure}", report.executions);
+        }
+        assert_eq!(report.outcomes, golden, "{title}: the outcomes seen (left) are not the golden ones (right)");
+        passed.insert((title, self.bound), code);
+    }
+
+    /// The design fails. Returns the words that tell by which model, and at which execution.
+    pub(crate) fn refute(&self, design: &str) -> String {
+        let report = explore(self.bound, self.prepared());
+        let (title, executions) = (self.title(), report.executions);
+        match report.failure {
+            // A limit of loom is no finding: it may be a thread that goes on reading a stale value, which no machine does.
+            Some(failure) if failure.contains("maximum number of branches") => {
+                panic!("{design} ran into a limit in {title}: {failure}")
+            }
+            Some(_) => format!("killed by {title}|execution={executions}"),
+            None => panic!("{design} survived {executions} executions of {title} at bound {}", self.bound),
+        }
     }
 }
 
-/// Every weakening of every site of a table must make the model that is named for it fail. A row without a model fails.
-pub(crate) fn every_site_is_needed(sites: &[Site], killers: &[(&str, Ordering, Model)]) {
-    let mut rows = 0;
-    for site in sites {
-        for &ordering in explore::weaker(site.declared()) {
-            // What kills the stronger of two weakenings of a fence also kills the weaker one: one row is enough.
-            let named = |exact: bool| {
-                killers.iter().find(|(name, weakened, _)| *name == site.name() && (!exact || *weakened == ordering))
-            };
-            let fence = site.declared() == Ordering::SeqCst;
-            let (_, _, model) =
-                named(!fence).unwrap_or_else(|| panic!("no model is named to kill {} = {ordering:?}", site.name()));
-            weaken(Some((site.name(), ordering)));
-            explore::refute(
-                &format!("mutant {} = {ordering:?} / {}", site.name(), model.name),
-                Some(model.bound),
-                model.prepared(),
-            );
-            weaken(None);
-            rows += usize::from(!fence || ordering == Ordering::Relaxed);
-        }
-    }
-    assert_eq!(rows, killers.len(), "a killer is named for a mutant that is not in the table");
+/// A wrong design falls under a model which its corrected twin passes.
+pub(crate) fn tells_apart(mistake: &str, wrong: Model, twin: Model) {
+    let same = (wrong.group, wrong.bound, wrong.outcomes) == (twin.group, twin.bound, twin.outcomes);
+    assert!(same && twin.name.starts_with(wrong.name), "{mistake}: {} and {} differ", wrong.title(), twin.title());
+    twin.verify();
+    println!("zoo|{}|{mistake}|{}|twin=pass", wrong.group, wrong.refute(mistake));
 }

@@ -1,10 +1,9 @@
 //! One sleeper, and permits that come before, during and after it goes to sleep.
 
-use crate::model::{Model, every_site_is_needed};
+use crate::model::Model;
 use loom::thread;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use vgpu_pool::protocol::parker::{Parker, SITES};
+use vgpu_pool::protocol::parker::Parker;
 use vgpu_pool::sync::{AtomicU32, RELAXED, UnsafeCell};
 
 /// A parker and two messages, each written by one unparker before its permit.
@@ -50,7 +49,15 @@ impl Scene {
 ///
 /// Outcomes: the number of parks until both flags are seen. None, when they are seen before the first; one, when the two
 /// permits became one, or the second flag was seen without its permit; two, and never more, for there are two permits.
-const PERMITS: Model = Model { name: "parker/permits", bound: 4, outcomes: &[0, 1, 2], run: permits };
+const PERMITS: Model = Model {
+    group: "parker",
+    name: "permits",
+    threads: 2,
+    operations: 4,
+    bound: 4,
+    outcomes: &[0, 1, 2],
+    run: &permits,
+};
 fn permits() -> u64 {
     let scene = Scene::new();
     let sleeper = {
@@ -78,7 +85,8 @@ fn permits() -> u64 {
 /// What was written before the permit is seen by the one that took it, with no look at any flag.
 ///
 /// One outcome: the message is there.
-const MESSAGE: Model = Model { name: "parker/message", bound: 4, outcomes: &[1], run: message };
+pub(crate) const MESSAGE: Model =
+    Model { group: "parker", name: "message", threads: 2, operations: 2, bound: 4, outcomes: &[1], run: &message };
 fn message() -> u64 {
     let scene = Scene::new();
     let sleeper = {
@@ -97,8 +105,15 @@ fn message() -> u64 {
 ///
 /// Outcomes: tens: the number of parks, of which there are no more than permits; ones: whether both flags were seen right
 /// after the first. Then there is no second (11); otherwise there is (20), or the second flag came meanwhile (10).
-const TWO_UNPARKERS: Model =
-    Model { name: "parker/two unparkers", bound: 3, outcomes: &[10, 11, 20], run: two_unparkers };
+const TWO_UNPARKERS: Model = Model {
+    group: "parker",
+    name: "two unparkers",
+    threads: 3,
+    operations: 4,
+    bound: 3,
+    outcomes: &[10, 11, 20],
+    run: &two_unparkers,
+};
 fn two_unparkers() -> u64 {
     let scene = Scene::new();
     let sleeper = {
@@ -141,9 +156,4 @@ fn a_permit_carries_what_was_done_before_it() {
 #[test]
 fn two_permits_may_become_one_but_none_is_lost() {
     TWO_UNPARKERS.verify();
-}
-
-#[test]
-fn every_parker_site_is_needed() {
-    every_site_is_needed(SITES, &[("parker.PARK_TAKE", Relaxed, MESSAGE), ("parker.UNPARK", Relaxed, MESSAGE)]);
 }

@@ -11,8 +11,9 @@
 //! answer "empty" or "full" is about the past. Who must not miss an element asks `has_work` after a fence, which is
 //! the last model here.
 
-use crate::explore::verify;
-use crate::mpmc::{Layout, Scenario, outcome, run, run_sleeper};
+use crate::explore::deep;
+use crate::model::{Model, constant};
+use crate::mpmc::{Layout, Mpmc, Scenario, outcome, run, run_sleeper};
 use crate::queue_machine;
 use vgpu_pool::sync::spurious_failures;
 
@@ -46,25 +47,54 @@ const SCENARIOS: &[(&str, &[u64])] = &[
     ("uuoouu_u", &[]),
 ];
 
-fn deep() -> bool {
-    std::env::var("VERIFY_DEEP").is_ok_and(|value| value == "1")
-}
-
-/// The real queue in a scenario.
-pub fn model(name: &str, layout: Layout) -> impl Fn() -> u64 + Send + Sync + 'static {
+/// A queue in a scenario. A right one shows the machine's outcomes and those that weak memory adds.
+pub fn model_of<Q: Mpmc>(
+    name: &str,
+    layout: Layout,
+    bound: usize,
+    make: impl Fn(&Scenario) -> Q + Send + Sync + 'static,
+) -> Model {
     let scenario = Scenario::parse(name);
-    move || {
-        outcome(&match scenario.shards {
-            1 => run(scenario.shard(), &scenario, layout),
-            _ => run(scenario.sharded(), &scenario, layout),
-        })
+    let row = SCENARIOS.iter().find(|row| row.0 == name).expect("a scenario of the table");
+    Model {
+        group: "queue",
+        name: constant(format!("{name} {layout:?}")),
+        threads: scenario.threads.len(),
+        operations: scenario.threads.iter().map(String::len).sum(),
+        bound,
+        outcomes: constant(
+            queue_machine::outcomes(&scenario).into_iter().chain(row.1.iter().copied()).collect::<Vec<_>>(),
+        ),
+        run: constant(move || outcome(&run(make(&scenario), &scenario, layout))),
     }
 }
 
-/// The outcomes of a right queue.
-pub fn expected(name: &str) -> Vec<u64> {
-    let row = SCENARIOS.iter().find(|row| row.0 == name).expect("a scenario of the table");
-    queue_machine::outcomes(&Scenario::parse(name)).into_iter().chain(row.1.iter().copied()).collect()
+/// The real queue in a scenario.
+pub fn model(name: &str, layout: Layout, bound: usize) -> Model {
+    match Scenario::parse(name).shards {
+        1 => model_of(name, layout, bound, Scenario::shard),
+        _ => model_of(name, layout, bound, Scenario::sharded),
+    }
+}
+
+/// A queue against a sleeper, producers and perhaps a robber. Anything may be seen but that nobody notices anybody.
+pub fn sleeper_of<Q: Mpmc>(
+    producers: usize,
+    robbed: bool,
+    make: impl Fn(&Scenario) -> Q + Send + Sync + 'static,
+) -> Model {
+    let scenario = Scenario::parse("u");
+    let seen = 1..2u64 << producers;
+    let digits = |seen: u64| (0..=producers).fold(1, |number, i| number * 10 + (seen >> i & 1));
+    Model {
+        group: "queue",
+        name: constant(format!("sleeper against {producers}{}", if robbed { " and a robber" } else { "" })),
+        threads: 1 + producers + usize::from(robbed),
+        operations: 1 + producers + usize::from(robbed),
+        bound: 3,
+        outcomes: constant(seen.map(digits).collect::<Vec<_>>()),
+        run: constant(move || outcome(&run_sleeper(make(&scenario), producers, robbed))),
+    }
 }
 
 fn bounds(threads: usize) -> &'static [usize] {
@@ -80,7 +110,7 @@ fn bounds(threads: usize) -> &'static [usize] {
 fn verify_all(layout: Layout) {
     for (name, _) in SCENARIOS {
         for &bound in bounds(Scenario::parse(name).threads.len()) {
-            verify(&format!("queue {name} {layout:?}"), Some(bound), &expected(name), model(name, layout));
+            model(name, layout, bound).verify();
         }
     }
 }
@@ -99,23 +129,14 @@ fn all_spawned() {
 fn exchanges_that_fail_without_cause_change_nothing() {
     spurious_failures(true);
     for name in ["uo_uo", "uuu_ooo", "u_u_o", "u_o_o"] {
-        let layout = Layout::FirstOnMain;
-        verify(&format!("queue {name} {layout:?}, spurious failures"), Some(3), &expected(name), model(name, layout));
+        model(name, Layout::FirstOnMain, 3).of("exchanges fail without cause").verify();
     }
     spurious_failures(false);
-}
-
-/// What a sleeper and the producers may see: anything but that nobody notices anybody.
-pub fn sleeper_outcomes(producers: u32) -> Vec<u64> {
-    (1..2u64 << producers).map(|seen| (0..=producers).fold(1, |number, i| number * 10 + (seen >> i & 1))).collect()
 }
 
 #[test]
 fn a_sleeper_and_work_do_not_miss_each_other() {
     for (producers, robbed) in [(1, false), (2, false), (1, true)] {
-        let scenario = Scenario::parse("u");
-        let name = format!("queue sleeper against {producers} producers{}", if robbed { " and a robber" } else { "" });
-        let model = move || outcome(&run_sleeper(scenario.shard(), producers, robbed));
-        verify(&name, Some(3), &sleeper_outcomes(producers as u32), model);
+        sleeper_of(producers, robbed, Scenario::shard).verify();
     }
 }

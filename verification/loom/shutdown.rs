@@ -121,7 +121,8 @@ impl Host for Scene {
 /// One submitter against the one that destroys.
 ///
 /// Outcomes: refused, and nothing ran (0); accepted, and it ran (1).
-const SUBMIT: Model = Model { name: "shutdown/submit", bound: 2, outcomes: &[0, 1], run: submit };
+const SUBMIT: Model =
+    Model { group: "shutdown", name: "submit", threads: 3, operations: 3, bound: 2, outcomes: &[0, 1], run: &submit };
 fn submit() -> u64 {
     run(false)
 }
@@ -129,7 +130,15 @@ fn submit() -> u64 {
 /// The submitted task submits another while the pool closes.
 ///
 /// Outcomes: refused (0); accepted, and both ran (2).
-const NESTED: Model = Model { name: "shutdown/submit inside", bound: 2, outcomes: &[0, 2], run: nested };
+const NESTED: Model = Model {
+    group: "shutdown",
+    name: "submit inside",
+    threads: 3,
+    operations: 4,
+    bound: 2,
+    outcomes: &[0, 2],
+    run: &nested,
+};
 fn nested() -> u64 {
     run(true)
 }

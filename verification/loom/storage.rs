@@ -43,6 +43,8 @@ impl<T> Storage<T> {
 
 /// Something that is set once and waited for.
 pub(crate) trait Latch: Send + Sync + Sized + 'static {
+    /// What it is, or stands for.
+    const PROTOCOL: &str;
     fn new() -> Self;
     fn is_set(&self) -> bool;
     fn wait(&self);
@@ -50,6 +52,7 @@ pub(crate) trait Latch: Send + Sync + Sized + 'static {
 }
 
 impl Latch for Completion<()> {
+    const PROTOCOL: &str = "completion";
     fn new() -> Completion<()> {
         Completion::new()
     }
@@ -66,6 +69,7 @@ impl Latch for Completion<()> {
 }
 
 impl Latch for Countdown {
+    const PROTOCOL: &str = "countdown";
     fn new() -> Countdown {
         let countdown = Countdown::new();
         countdown.add(1, false).unwrap();
@@ -83,6 +87,7 @@ impl Latch for Countdown {
 }
 
 impl Latch for TaskState {
+    const PROTOCOL: &str = "task_state";
     fn new() -> TaskState {
         TaskState::new(2)
     }
@@ -126,7 +131,15 @@ impl<L: Latch> Scene<L> {
 ///
 /// Outcomes: the waiter found the latch set (1), or waited (0).
 pub(crate) const fn freed<L: Latch>() -> Model {
-    Model { name: "latch/set, wait, free", bound: 4, outcomes: &[0, 1], run: run_freed::<L> }
+    Model {
+        group: L::PROTOCOL,
+        name: "set, wait, free",
+        threads: 2,
+        operations: 3,
+        bound: 4,
+        outcomes: &[0, 1],
+        run: &run_freed::<L>,
+    }
 }
 fn run_freed<L: Latch>() -> u64 {
     let storage = Storage::new(Scene::<L>::new());
@@ -147,7 +160,15 @@ fn run_freed<L: Latch>() -> u64 {
 ///
 /// Outcomes: each found it set or waited, independently.
 pub(crate) const fn two_waiters<L: Latch>() -> Model {
-    Model { name: "latch/two waiters", bound: 3, outcomes: &[0, 1, 2, 3], run: run_two_waiters::<L> }
+    Model {
+        group: L::PROTOCOL,
+        name: "two waiters",
+        threads: 3,
+        operations: 5,
+        bound: 3,
+        outcomes: &[0, 1, 2, 3],
+        run: &run_two_waiters::<L>,
+    }
 }
 fn run_two_waiters<L: Latch>() -> u64 {
     let scene = Storage::new(Scene::<L>::new());

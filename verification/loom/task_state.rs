@@ -1,10 +1,9 @@
 //! Starting, cancelling and letting go of a task.
 
-use crate::model::{Model, every_site_is_needed};
+use crate::model::Model;
 use loom::thread;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::*;
-use vgpu_pool::protocol::task_state::{SITES, TaskState};
+use vgpu_pool::protocol::task_state::TaskState;
 use vgpu_pool::sync::UnsafeCell;
 
 struct Scene {
@@ -44,7 +43,15 @@ impl Scene {
 /// A worker starts the task while its handle cancels it; each then gives up its reference.
 ///
 /// Outcomes: tens: started (1) or cancelled (2); ones: freed by the worker (1) or by the handle (2).
-const CLAIM: Model = Model { name: "task_state/claim", bound: 4, outcomes: &[11, 12, 21, 22], run: claim };
+pub(crate) const CLAIM: Model = Model {
+    group: "task_state",
+    name: "claim",
+    threads: 2,
+    operations: 4,
+    bound: 4,
+    outcomes: &[11, 12, 21, 22],
+    run: &claim,
+};
 fn claim() -> u64 {
     let scene = Scene::new();
     let sides = [TaskState::start as fn(&TaskState) -> bool, TaskState::cancel].map(|side| {
@@ -66,7 +73,15 @@ fn claim() -> u64 {
 /// A worker and a waiter both want to start the task: one does.
 ///
 /// Outcomes: the worker (1) or the waiter (2).
-const START: Model = Model { name: "task_state/start twice", bound: 4, outcomes: &[1, 2], run: start };
+const START: Model = Model {
+    group: "task_state",
+    name: "start twice",
+    threads: 2,
+    operations: 2,
+    bound: 4,
+    outcomes: &[1, 2],
+    run: &start,
+};
 fn start() -> u64 {
     let scene = Scene::new();
     let sides = [0, 1].map(|_| {
@@ -87,7 +102,8 @@ fn start() -> u64 {
 /// The owner of the storage waits until the worker has let go, and uses the storage again.
 ///
 /// Outcomes: the owner had to wait (0), or was alone at the first look (1).
-const SOLE: Model = Model { name: "task_state/sole", bound: 4, outcomes: &[0, 1], run: sole };
+pub(crate) const SOLE: Model =
+    Model { group: "task_state", name: "sole", threads: 2, operations: 4, bound: 4, outcomes: &[0, 1], run: &sole };
 fn sole() -> u64 {
     let scene = Scene::new();
     let worker = {
@@ -124,17 +140,4 @@ fn a_task_is_started_once() {
 #[test]
 fn storage_is_used_again_after_everybody_has_let_go() {
     SOLE.verify();
-}
-
-#[test]
-fn every_task_state_site_is_needed() {
-    every_site_is_needed(
-        SITES,
-        &[
-            ("task_state.RELEASE", Acquire, CLAIM),
-            ("task_state.RELEASE", Release, CLAIM),
-            ("task_state.RELEASE", Relaxed, CLAIM),
-            ("task_state.SOLE", Relaxed, SOLE),
-        ],
-    );
 }

@@ -1,6 +1,6 @@
 //! Starting against cancelling, with a flag for each.
 
-use crate::model::Model;
+use crate::model::{Model, tells_apart};
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,7 +50,15 @@ impl Claim for TwoFlags {
 ///
 /// Outcomes: each of the three may be first.
 const fn one_claim<C: Claim>() -> Model {
-    Model { name: "claim/start, start, cancel", bound: 3, outcomes: &[1, 2, 4], run: run_one_claim::<C> }
+    Model {
+        group: "task_state",
+        name: "start, start, cancel",
+        threads: 3,
+        operations: 3,
+        bound: 3,
+        outcomes: &[1, 2, 4],
+        run: &run_one_claim::<C>,
+    }
 }
 fn run_one_claim<C: Claim>() -> u64 {
     let state = Arc::new(C::new());
@@ -66,5 +74,5 @@ fn run_one_claim<C: Claim>() -> u64 {
 
 #[test]
 fn a_task_must_not_be_run_and_cancelled() {
-    Model::tells_apart(("two flags", one_claim::<TwoFlags>()), one_claim::<TaskState>());
+    tells_apart("started and cancelled are two flags", one_claim::<TwoFlags>(), one_claim::<TaskState>());
 }

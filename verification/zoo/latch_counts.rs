@@ -1,6 +1,6 @@
 //! Counts that are closed, or used again, in the wrong way.
 
-use crate::model::Model;
+use crate::model::{Model, tells_apart};
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -99,7 +99,15 @@ unsafe impl<C: Send> Send for Scene<C> {}
 ///
 /// Outcomes: refused (0), accepted (1).
 const fn closed<C: Count>() -> Model {
-    Model { name: "count/add, close, wait", bound: 4, outcomes: &[0, 1], run: run_closed::<C> }
+    Model {
+        group: "countdown",
+        name: "add, close, wait",
+        threads: 2,
+        operations: 4,
+        bound: 4,
+        outcomes: &[0, 1],
+        run: &run_closed::<C>,
+    }
 }
 fn run_closed<C: Count>() -> u64 {
     let scene = Arc::new(Scene { count: C::new(0), work: UnsafeCell::new(0) });
@@ -129,7 +137,15 @@ fn run_closed<C: Count>() -> u64 {
 ///
 /// One outcome: it is enough that it does not stay asleep, which loom would report.
 const fn reused<C: Count>() -> Model {
-    Model { name: "count/wait, add, wait", bound: 2, outcomes: &[0], run: run_reused::<C> }
+    Model {
+        group: "countdown",
+        name: "wait, add, wait",
+        threads: 3,
+        operations: 5,
+        bound: 2,
+        outcomes: &[0],
+        run: &run_reused::<C>,
+    }
 }
 fn run_reused<C: Count>() -> u64 {
     let count = Arc::new(C::new(1));
@@ -153,10 +169,10 @@ fn run_reused<C: Count>() -> u64 {
 
 #[test]
 fn a_count_must_be_closed_in_the_word_it_is_counted_in() {
-    Model::tells_apart(("closed elsewhere", closed::<Wrong<true, false>>()), closed::<Countdown>());
+    tells_apart("closed in a word of its own", closed::<Wrong<true, false>>(), closed::<Countdown>());
 }
 
 #[test]
 fn an_addition_must_clear_the_flags_in_the_step_that_raises() {
-    Model::tells_apart(("flags cleared apart", reused::<Wrong<false, true>>()), reused::<Countdown>());
+    tells_apart("addition clears the flags in a second step", reused::<Wrong<false, true>>(), reused::<Countdown>());
 }

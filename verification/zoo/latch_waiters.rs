@@ -1,6 +1,6 @@
 //! Latches that were set wrongly: touched when they may be gone, or made for one waiter and used by two.
 
-use crate::model::Model;
+use crate::model::tells_apart;
 use crate::storage::{Latch, freed, two_waiters};
 use std::sync::atomic::Ordering;
 use vgpu_pool::protocol::completion::Completion;
@@ -21,6 +21,7 @@ struct AsksAfterwards {
 }
 
 impl Latch for AsksAfterwards {
+    const PROTOCOL: &str = "completion";
     fn new() -> AsksAfterwards {
         AsksAfterwards { word: AtomicU32::new(0), waiters: AtomicU32::new(0) }
     }
@@ -47,6 +48,7 @@ struct ClearsFlags {
 }
 
 impl Latch for ClearsFlags {
+    const PROTOCOL: &str = "completion";
     fn new() -> ClearsFlags {
         ClearsFlags { word: AtomicU32::new(0) }
     }
@@ -73,6 +75,7 @@ struct OnePlace {
 }
 
 impl Latch for OnePlace {
+    const PROTOCOL: &str = "completion";
     fn new() -> OnePlace {
         OnePlace { set: AtomicU32::new(0), sleeper: AtomicPtr::new(std::ptr::null_mut()) }
     }
@@ -99,15 +102,19 @@ impl Latch for OnePlace {
 
 #[test]
 fn l1_who_sleeps_must_be_known_before_the_latch_is_set() {
-    Model::tells_apart(("L1 rayon#739", freed::<AsksAfterwards>()), freed::<Completion<()>>());
+    tells_apart(
+        "L1 setter asks for waiters afterwards: rayon#739",
+        freed::<AsksAfterwards>(),
+        freed::<Completion<()>>(),
+    );
 }
 
 #[test]
 fn l1_the_setter_must_not_clear_the_flags() {
-    Model::tells_apart(("L1 clears flags", freed::<ClearsFlags>()), freed::<Completion<()>>());
+    tells_apart("L1 setter clears the flags", freed::<ClearsFlags>(), freed::<Completion<()>>());
 }
 
 #[test]
 fn l2_a_latch_for_one_waiter_forgets_the_first_of_two() {
-    Model::tells_apart(("L2 rayon#945", two_waiters::<OnePlace>()), two_waiters::<Completion<()>>());
+    tells_apart("L2 one place for two waiters: rayon#945", two_waiters::<OnePlace>(), two_waiters::<Completion<()>>());
 }

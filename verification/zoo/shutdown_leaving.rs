@@ -1,6 +1,6 @@
 //! Workers that leave too early, and one that nobody tells.
 
-use crate::model::Model;
+use crate::model::{Model, tells_apart};
 use crate::worker_loop::{Awaited, Found, Host, work};
 use loom::thread;
 use std::sync::Arc;
@@ -92,7 +92,15 @@ impl<const DESIGN: u8> Awaited for Leave<'_, DESIGN> {
 ///
 /// Outcomes: refused (0), or accepted and run (1).
 const fn submitted<const DESIGN: u8>() -> Model {
-    Model { name: "shutdown/submit, close, leave", bound: 2, outcomes: &[0, 1], run: run_submitted::<DESIGN> }
+    Model {
+        group: "shutdown",
+        name: "submit, close, leave",
+        threads: 3,
+        operations: 3,
+        bound: 2,
+        outcomes: &[0, 1],
+        run: &run_submitted::<DESIGN>,
+    }
 }
 fn run_submitted<const DESIGN: u8>() -> u64 {
     let pool = Arc::new(Pool::<DESIGN> {
@@ -154,7 +162,15 @@ impl Uncounted {
 ///
 /// One outcome: the job ran.
 const fn stopped<const READS_STOP_FIRST: bool>() -> Model {
-    Model { name: "shutdown/submit, stop, drain", bound: 4, outcomes: &[1], run: run_stopped::<READS_STOP_FIRST> }
+    Model {
+        group: "shutdown",
+        name: "submit, stop, drain",
+        threads: 2,
+        operations: 3,
+        bound: 4,
+        outcomes: &[1],
+        run: &run_stopped::<READS_STOP_FIRST>,
+    }
 }
 fn run_stopped<const READS_STOP_FIRST: bool>() -> u64 {
     let pool = Arc::new(Uncounted { inbox: AtomicUsize::new(0), stop: AtomicU32::new(0) });
@@ -174,15 +190,19 @@ fn run_stopped<const READS_STOP_FIRST: bool>() -> u64 {
 
 #[test]
 fn sleeping_workers_must_be_told_of_the_end() {
-    Model::tells_apart(("rayon#201 ends without a wake-up", submitted::<WAKES_NOBODY>()), submitted::<RIGHT>());
+    tells_apart("W6 the end wakes nobody: rayon#201", submitted::<WAKES_NOBODY>(), submitted::<RIGHT>());
 }
 
 #[test]
 fn an_empty_queue_is_no_reason_to_leave() {
-    Model::tells_apart(("leaves when empty", submitted::<LEAVES_WHEN_EMPTY>()), submitted::<RIGHT>());
+    tells_apart(
+        "worker leaves a closed pool when its queue is empty",
+        submitted::<LEAVES_WHEN_EMPTY>(),
+        submitted::<RIGHT>(),
+    );
 }
 
 #[test]
 fn the_stop_must_be_read_before_the_last_look() {
-    Model::tells_apart(("stop read after the last look", stopped::<false>()), stopped::<true>());
+    tells_apart("stop flag read after the last look", stopped::<false>(), stopped::<true>());
 }

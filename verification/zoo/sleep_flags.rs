@@ -1,7 +1,7 @@
 //! One worker that sleeps on a word of its own.
 
 use crate::event_count::{one_and_one, one_and_two};
-use crate::model::Model;
+use crate::model::tells_apart;
 use crate::worker_loop::Sleep;
 use std::sync::atomic::Ordering;
 use vgpu_pool::sync::{AtomicU32, RELAXED, Site, fence, futex_wait, futex_wake};
@@ -93,10 +93,12 @@ impl<const ONLY_ASLEEP: bool> Sleep for TwoSteps<ONLY_ASLEEP> {
 
 #[test]
 fn w3_a_pending_notification_may_be_an_old_one() {
-    Model::tells_apart(("W3 bun#28907", one_and_two::<Coalesced<true>>()), one_and_two::<Coalesced<false>>());
+    let right = one_and_two::<Coalesced<false>>().of("notifications made one");
+    tells_apart("W3 pending flag loaded first: bun#28907", one_and_two::<Coalesced<true>>(), right);
 }
 
 #[test]
 fn w4_a_worker_that_is_not_asleep_yet_must_be_told_too() {
-    Model::tells_apart(("W4 tokio#459", one_and_one::<TwoSteps<true>>()), one_and_one::<TwoSteps<false>>());
+    let right = one_and_one::<TwoSteps<false>>().of("asleep in two steps");
+    tells_apart("W4 wakes from the last state only: tokio#459", one_and_one::<TwoSteps<true>>(), right);
 }

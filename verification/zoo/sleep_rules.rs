@@ -2,7 +2,7 @@
 //! of projects that did a little less.
 
 use crate::event_count::{one_and_one, one_and_two};
-use crate::model::Model;
+use crate::model::{Model, tells_apart};
 use crate::worker_loop::Sleep;
 use core::marker::PhantomData;
 use std::sync::atomic::Ordering;
@@ -171,33 +171,41 @@ fn model<R: Rules>() -> Model {
     one_and_one::<Simple<R>>()
 }
 
+fn with_fences() -> Model {
+    model::<Fences>().of("a fence on both sides")
+}
+
+fn with_one_word() -> Model {
+    model::<OneWord>().of("both sides change one word")
+}
+
 #[test]
 fn w1_a_change_elsewhere_is_no_fence() {
-    Model::tells_apart(("W1 oneTBB#2136", model::<ChangeElsewhere>()), model::<Fences>());
+    tells_apart("W1 producer changes another word: oneTBB#2136", model::<ChangeElsewhere>(), with_fences());
 }
 
 #[test]
 fn w2_a_seq_cst_load_among_weaker_changes_is_no_change() {
-    Model::tells_apart(("W2 tokio#1788", model::<SeqCstLoad>()), model::<OneWord>());
+    tells_apart("W2 producer loads SeqCst: tokio#1788", model::<SeqCstLoad>(), with_one_word());
 }
 
 #[test]
 fn w6_looking_before_announcing_misses_what_comes_between() {
-    Model::tells_apart(("W6 look before announcing", model::<LooksBefore>()), model::<Fences>());
+    tells_apart("W6 second look before the announcement", model::<LooksBefore>(), with_fences());
 }
 
 #[test]
 fn w6_not_looking_misses_what_was_there() {
-    Model::tells_apart(("W6 no second look", model::<NeverLooks>()), model::<Fences>());
+    tells_apart("W6 no second look: rayon's injector", model::<NeverLooks>(), with_fences());
 }
 
 #[test]
 fn w7_a_wake_up_without_a_permit_may_come_too_early() {
-    Model::tells_apart(("W7 no permit", model::<NoPermit>()), model::<Fences>());
+    tells_apart("W7 no permit: Open3D", model::<NoPermit>(), with_fences());
 }
 
 #[test]
 fn both_right_ways_serve_two_producers() {
-    one_and_two::<Simple<Fences>>().verify();
-    one_and_two::<Simple<OneWord>>().verify();
+    one_and_two::<Simple<Fences>>().of("a fence on both sides").verify();
+    one_and_two::<Simple<OneWord>>().of("both sides change one word").verify();
 }

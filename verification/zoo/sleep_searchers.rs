@@ -2,7 +2,7 @@
 //! event count's rules is left out. Everything else is as in the real one.
 
 use crate::event_count::{claimed_while_withdrawing, last_searcher_leaves};
-use crate::model::Model;
+use crate::model::{Model, tells_apart};
 use crate::worker_loop::Sleep;
 use std::sync::atomic::Ordering;
 use vgpu_pool::protocol::event_count::EventCount;
@@ -95,22 +95,24 @@ impl<const RULES: u8> Sleep for Searchers<RULES> {
     }
 }
 
+fn all_rules() -> Model {
+    last_searcher_leaves::<Searchers<ALL>>().of("unordered claims")
+}
+
 #[test]
 fn w5_the_last_searcher_must_look_before_it_leaves() {
-    Model::tells_apart(
-        ("W5 tokio#4383", last_searcher_leaves::<Searchers<{ ALL & !LAST_LOOKS }>>()),
-        last_searcher_leaves::<Searchers<ALL>>(),
-    );
+    let wrong = last_searcher_leaves::<Searchers<{ ALL & !LAST_LOOKS }>>();
+    tells_apart("W5 last searcher leaves without a look: tokio#4383", wrong, all_rules());
 }
 
 #[test]
 fn an_unsigned_count_of_searchers_wraps_to_a_crowd() {
-    let wraps = last_searcher_leaves::<Searchers<{ ALL & !COUNT_GOES_BELOW_ZERO }>>();
-    Model::tells_apart(("claim counted late", wraps), last_searcher_leaves::<Searchers<ALL>>());
+    let wrong = last_searcher_leaves::<Searchers<{ ALL & !COUNT_GOES_BELOW_ZERO }>>();
+    tells_apart("W5 unsigned count of searchers", wrong, all_rules());
 }
 
 #[test]
 fn a_claimed_worker_is_counted_once() {
-    let twice = claimed_while_withdrawing::<Searchers<{ ALL & !COUNTED_ONCE }>>();
-    Model::tells_apart(("claim counted twice", twice), claimed_while_withdrawing::<EventCount>());
+    let wrong = claimed_while_withdrawing::<Searchers<{ ALL & !COUNTED_ONCE }>>();
+    tells_apart("W5 claimed worker counted twice", wrong, claimed_while_withdrawing::<EventCount>());
 }
