@@ -149,7 +149,7 @@ fn helper() -> u64 {
                 scene.sleep.wait_on(0, scene.completion.address());
                 let registered = scene.completion.register_helper();
                 scene.sleep.announce(0, false);
-                if registered && !scene.completion.is_done() {
+                if registered {
                     early = 0;
                     scene.sleep.park(0, None);
                 }

@@ -1,8 +1,10 @@
 //! Finishers and waiters around one count.
 
 use crate::model::Model;
+use crate::worker_loop::{Awaited, Found, Host, work};
 use loom::thread;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::protocol::countdown::{Countdown, Refused};
 use vgpu_pool::protocol::event_count::EventCount;
@@ -13,6 +15,8 @@ struct Scene {
     sleep: EventCount,
     /// What each finisher did before it finished.
     work: [UnsafeCell<u32>; 2],
+    /// Whether the count was raised for the second time. loom does not see it.
+    second: AtomicU64,
 }
 
 // SAFETY: each piece of work is written by its finisher before it finishes, and read after zero was seen.
@@ -30,6 +34,7 @@ impl Scene {
             countdown,
             sleep: EventCount::new(Allocator::SYSTEM, 1).unwrap(),
             work: [UnsafeCell::new(0), UnsafeCell::new(0)],
+            second: AtomicU64::new(0),
         })
     }
 
@@ -105,7 +110,7 @@ fn helper() -> u64 {
                 scene.sleep.wait_on(0, scene.countdown.address());
                 let registered = scene.countdown.register_helper();
                 scene.sleep.announce(0, false);
-                if registered && !scene.countdown.is_zero() {
+                if registered {
                     early = 0;
                     scene.sleep.park(0, None);
                 }
@@ -129,7 +134,7 @@ fn helper() -> u64 {
 ///
 /// One outcome: it is enough that nobody stays asleep, which loom would report.
 const REUSE: Model =
-    Model { group: "countdown", name: "reuse", threads: 3, operations: 5, bound: 3, outcomes: &[0], run: &reuse };
+    Model { group: "countdown", name: "reuse", threads: 3, operations: 5, bound: 2, outcomes: &[0], run: &reuse };
 fn reuse() -> u64 {
     let scene = Scene::new(1);
     let user = {
@@ -152,6 +157,72 @@ fn reuse() -> u64 {
         waiter.join().unwrap();
     }
     0
+}
+
+impl Awaited for Countdown {
+    fn is_done(&self) -> bool {
+        self.is_zero()
+    }
+    fn register_helper(&self) -> bool {
+        Countdown::register_helper(self)
+    }
+    fn address(&self) -> Option<usize> {
+        Some(Countdown::address(self))
+    }
+}
+
+/// A pool in which there is never anything to do.
+impl Host for Scene {
+    type Sleep = EventCount;
+    type Job = ();
+    fn sleep(&self) -> &EventCount {
+        &self.sleep
+    }
+    fn take(&self, _worker: usize) -> Option<()> {
+        None
+    }
+    fn has_work(&self) -> bool {
+        false
+    }
+    fn run(&self, _worker: usize, _job: (), _found: Found) -> bool {
+        unreachable!("there are no jobs")
+    }
+}
+
+/// The count reaches zero and is raised again while a worker is on its way to sleep in the event count. The addition clears
+/// the flag that the worker has raised, so a worker that raised it at zero must not sleep.
+///
+/// Outcomes: the worker is back after the first zero (1), or after the second (2).
+const HELPER_REUSE: Model = Model {
+    group: "countdown",
+    name: "helper, reuse",
+    threads: 2,
+    operations: 4,
+    bound: 3,
+    outcomes: &[1, 2],
+    run: &helper_reuse,
+};
+fn helper_reuse() -> u64 {
+    let scene = Scene::new(1);
+    let user = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            scene.finish(0);
+            scene.countdown.add(1, false).unwrap();
+            scene.second.store(1, Ordering::Relaxed);
+            scene.finish(1);
+        })
+    };
+    let worker = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            assert!(work(&*scene, 0, &scene.countdown));
+            scene.check(0);
+            1 + scene.second.load(Ordering::Relaxed)
+        })
+    };
+    user.join().unwrap();
+    worker.join().unwrap()
 }
 
 /// An addition from outside against closing: what was accepted is waited for, and nothing is accepted after.
@@ -206,6 +277,11 @@ fn a_helper_wakes_and_sees_the_work() {
 #[test]
 fn a_count_can_be_used_again() {
     REUSE.verify();
+}
+
+#[test]
+fn a_count_with_a_helper_can_be_used_again() {
+    HELPER_REUSE.verify();
 }
 
 #[test]

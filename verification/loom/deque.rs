@@ -112,7 +112,7 @@ fn verify_rows(thieves: usize, layout: Layout) {
             if bound == 4 && scenario.owner.len() > 6 && !deep() {
                 continue;
             }
-            Model { outcomes: expected, ..model(name, layout, bound) }.verify();
+            Model { outcomes: expected, ..model(name, layout, bound) }.pass();
         }
     }
 }

@@ -25,7 +25,8 @@ thread_local! {
     static CATCHING: RefCell<bool> = const { RefCell::new(false) };
 }
 
-/// Keeps the message of a failing model instead of printing it, on threads that explore.
+/// Keeps the message of a failing model instead of printing it, on threads that explore. What is meant to panic in a model
+/// does it by `resume_unwind`, which no hook sees.
 fn install_hook() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -69,6 +70,8 @@ pub fn explore(bound: usize, model: impl Fn() -> u64 + Send + Sync + 'static) ->
         builder.check(move || {
             record.lock().unwrap().0 += 1;
             let outcome = model();
+            // The code under test may have caught what loom or an assertion complained of.
+            assert!(FAILURE.with(|f| f.borrow().is_none()), "see the first failure");
             record.lock().unwrap().1.insert(outcome);
         })
     }));

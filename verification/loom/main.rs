@@ -10,6 +10,8 @@ mod deque_zoo;
 mod event_count;
 mod explore;
 mod first;
+#[path = "../zoo/fork_frames.rs"]
+mod fork_frames;
 #[path = "../zoo/latch_claims.rs"]
 mod latch_claims;
 #[path = "../zoo/latch_counts.rs"]
@@ -20,6 +22,7 @@ mod model;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;
 mod parker;
+mod pool;
 mod queue;
 mod queue_machine;
 mod queue_zoo;

@@ -37,7 +37,7 @@ fn every_mistake_is_caught() {
 #[test]
 fn a_look_for_work_needs_its_fence() {
     let right = sleeper_of(1, false, Scenario::shard);
-    right.verify();
+    right.pass();
     weaken(Some((AGAINST_SLEEP.name(), RELAXED.declared())));
     tells_apart("LookWithoutFence", right, right);
     weaken(None);

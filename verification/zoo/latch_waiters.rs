@@ -5,10 +5,11 @@ use crate::storage::{Latch, freed, two_waiters};
 use std::sync::atomic::Ordering;
 use vgpu_pool::protocol::completion::Completion;
 use vgpu_pool::protocol::parker::Parker;
-use vgpu_pool::sync::{AtomicPtr, AtomicU32, RELAXED, Site, futex_wait, futex_wake};
+use vgpu_pool::sync::{AtomicPtr, AtomicU32, RELAXED, Site, fence, futex_wait, futex_wake};
 
 const ACQ_REL: Site = Site::new("zoo.ACQ_REL", Ordering::AcqRel, "what was done before the latch was set is visible");
 const ACQUIRE: Site = Site::new("zoo.ACQUIRE", Ordering::Acquire, "as above");
+const FENCE: Site = Site::new("zoo.FENCE", Ordering::SeqCst, "count, then look; set, then look");
 
 const BLOCKED: u32 = 1;
 const SET: u32 = 2;
@@ -100,6 +101,44 @@ impl Latch for OnePlace {
     }
 }
 
+/// The waiters are counted, so that a setter need not wake where nobody waits. libc++ (llvm#109290): the count was raised
+/// with nothing between it and the look at the latch.
+struct Counted<const FENCED: bool> {
+    word: AtomicU32,
+    waiters: AtomicU32,
+}
+
+impl<const FENCED: bool> Counted<FENCED> {
+    fn fence() {
+        // Without one, still the place where a checker may interrupt.
+        fence(if FENCED { FENCE } else { RELAXED });
+    }
+}
+
+impl<const FENCED: bool> Latch for Counted<FENCED> {
+    const PROTOCOL: &str = "completion";
+    fn new() -> Self {
+        Counted { word: AtomicU32::new(0), waiters: AtomicU32::new(0) }
+    }
+    fn is_set(&self) -> bool {
+        self.word.load(ACQUIRE) == SET
+    }
+    fn wait(&self) {
+        self.waiters.fetch_add(1, RELAXED);
+        Self::fence();
+        while self.word.load(ACQUIRE) != SET {
+            futex_wait(&self.word, 0, None);
+        }
+    }
+    fn set(&self) {
+        self.word.swap(SET, ACQ_REL);
+        Self::fence();
+        if self.waiters.load(RELAXED) > 0 {
+            futex_wake(&self.word, u32::MAX);
+        }
+    }
+}
+
 #[test]
 fn l1_who_sleeps_must_be_known_before_the_latch_is_set() {
     tells_apart(
@@ -117,4 +156,10 @@ fn l1_the_setter_must_not_clear_the_flags() {
 #[test]
 fn l2_a_latch_for_one_waiter_forgets_the_first_of_two() {
     tells_apart("L2 one place for two waiters: rayon#945", two_waiters::<OnePlace>(), two_waiters::<Completion<()>>());
+}
+
+#[test]
+fn l4_a_waiter_must_be_counted_before_it_looks() {
+    let right = two_waiters::<Counted<true>>().of("a fence after the count");
+    tells_apart("L4 waiters counted without a fence: llvm#109290", two_waiters::<Counted<false>>(), right);
 }

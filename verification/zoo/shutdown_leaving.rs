@@ -1,8 +1,9 @@
-//! Workers that leave too early, and one that nobody tells.
+//! Workers that leave too early, one that nobody tells, and one whose failed task is never done.
 
 use crate::model::{Model, tells_apart};
 use crate::worker_loop::{Awaited, Found, Host, work};
 use loom::thread;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vgpu_pool::os::alloc::Allocator;
@@ -19,6 +20,8 @@ const RIGHT: u8 = 0;
 const WAKES_NOBODY: u8 = 1;
 /// A worker that finds a closed pool and an empty queue leaves.
 const LEAVES_WHEN_EMPTY: u8 = 2;
+/// A task that panics is caught outside of what counts it off.
+const CATCHES_OUTSIDE: u8 = 3;
 
 /// A pool of one worker, with an inbox that counts.
 struct Pool<const DESIGN: u8> {
@@ -64,8 +67,21 @@ impl<const DESIGN: u8> Host for Pool<DESIGN> {
         self.inbox.load(RELAXED) > 0
     }
     fn run(&self, _worker: usize, _job: (), _found: Found) -> bool {
-        self.ran.fetch_add(1, Ordering::Relaxed);
-        self.shutdown.finish().wake_blocked();
+        let job = || {
+            self.ran.fetch_add(1, Ordering::Relaxed);
+            // Without the message that a panic prints.
+            resume_unwind(Box::new("as asked"))
+        };
+        let done = || self.shutdown.finish().wake_blocked();
+        if DESIGN == CATCHES_OUTSIDE {
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                job();
+                done();
+            }));
+        } else {
+            let _ = catch_unwind(AssertUnwindSafe(job));
+            done();
+        }
         true
     }
 }
@@ -88,7 +104,7 @@ impl<const DESIGN: u8> Awaited for Leave<'_, DESIGN> {
     }
 }
 
-/// Submit against close against a worker.
+/// Submit against close against a worker. The submitted task panics, which is no reason not to run it once.
 ///
 /// Outcomes: refused (0), or accepted and run (1).
 const fn submitted<const DESIGN: u8>() -> Model {
@@ -200,6 +216,11 @@ fn an_empty_queue_is_no_reason_to_leave() {
         submitted::<LEAVES_WHEN_EMPTY>(),
         submitted::<RIGHT>(),
     );
+}
+
+#[test]
+fn a_task_that_panics_must_be_counted_off() {
+    tells_apart("task that panics is not counted off", submitted::<CATCHES_OUTSIDE>(), submitted::<RIGHT>());
 }
 
 #[test]

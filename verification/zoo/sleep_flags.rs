@@ -1,10 +1,12 @@
-//! One worker that sleeps on a word of its own.
+//! One worker that sleeps on a word of its own, or on a list.
 
 use crate::event_count::{one_and_one, one_and_two};
 use crate::model::tells_apart;
 use crate::worker_loop::Sleep;
+use loom::sync::Mutex;
 use std::sync::atomic::Ordering;
-use vgpu_pool::sync::{AtomicU32, RELAXED, Site, fence, futex_wait, futex_wake};
+use vgpu_pool::protocol::parker::Parker;
+use vgpu_pool::sync::{AtomicU32, AtomicUsize, RELAXED, Site, fence, futex_wait, futex_wake};
 
 const ACQ_REL: Site = Site::new("zoo.ACQ_REL", Ordering::AcqRel, "both sides change one word");
 const FENCE: Site = Site::new("zoo.FENCE", Ordering::SeqCst, "announce, then look; publish, then look");
@@ -91,6 +93,57 @@ impl<const ONLY_ASLEEP: bool> Sleep for TwoSteps<ONLY_ASLEEP> {
     }
 }
 
+/// Sleepers in a list, and a count of those that are awake, which spares producers a look at the list. tokio#8373: a worker
+/// that woke for another reason than being taken from the list stayed in it, and was counted out again with its next sleep.
+struct Listed<const TAKES_BACK: bool> {
+    awake: AtomicUsize,
+    asleep: Mutex<Vec<usize>>,
+    parkers: Vec<Parker>,
+}
+
+impl<const TAKES_BACK: bool> Sleep for Listed<TAKES_BACK> {
+    fn new(workers: usize) -> Self {
+        Listed {
+            awake: AtomicUsize::new(workers),
+            asleep: Mutex::new(vec![]),
+            parkers: (0..workers).map(|_| Parker::new()).collect(),
+        }
+    }
+    fn notify_one(&self, _near: usize) {
+        fence(FENCE);
+        if self.awake.load(RELAXED) >= self.parkers.len() {
+            return;
+        }
+        if let Some(worker) = self.asleep.lock().unwrap().pop() {
+            self.awake.fetch_add(1, RELAXED);
+            self.parkers[worker].unpark();
+        }
+    }
+    fn wake_all(&self) {
+        self.parkers.iter().for_each(Parker::unpark);
+    }
+    fn try_begin_search(&self) -> bool {
+        true
+    }
+    fn end_search(&self, _worker: usize, _more_work: impl FnOnce() -> bool) {}
+    fn announce(&self, worker: usize, _searcher: bool) {
+        self.asleep.lock().unwrap().push(worker);
+        self.awake.fetch_sub(1, RELAXED);
+        fence(FENCE);
+    }
+    fn park(&self, worker: usize) {
+        self.parkers[worker].park(None);
+    }
+    fn withdraw(&self, worker: usize) {
+        let mut asleep = self.asleep.lock().unwrap();
+        let place = asleep.iter().position(|&listed| listed == worker);
+        if let Some(place) = place.filter(|_| TAKES_BACK) {
+            asleep.remove(place);
+            self.awake.fetch_add(1, RELAXED);
+        }
+    }
+}
+
 #[test]
 fn w3_a_pending_notification_may_be_an_old_one() {
     let right = one_and_two::<Coalesced<false>>().of("notifications made one");
@@ -101,4 +154,10 @@ fn w3_a_pending_notification_may_be_an_old_one() {
 fn w4_a_worker_that_is_not_asleep_yet_must_be_told_too() {
     let right = one_and_one::<TwoSteps<false>>().of("asleep in two steps");
     tells_apart("W4 wakes from the last state only: tokio#459", one_and_one::<TwoSteps<true>>(), right);
+}
+
+#[test]
+fn l3_a_worker_that_wakes_by_itself_must_leave_the_list() {
+    let right = one_and_two::<Listed<true>>().of("a list of sleepers");
+    tells_apart("L3 listed twice, counted out twice: tokio#8373", one_and_two::<Listed<false>>(), right);
 }
