@@ -230,8 +230,7 @@ pub mod thread_slot {
     /// A number that stays the same for one thread and differs between most.
     #[inline(always)]
     pub fn key() -> usize {
-        // Threads' copies of the word lie at least a page apart.
-        super::imp::THREAD_SLOT.with(|slot| core::ptr::from_ref(slot).addr() >> 12)
+        super::imp::thread_key()
     }
     /// Sets the word of this thread.
     #[inline(always)]
@@ -299,6 +298,12 @@ mod imp {
 
     thread_local! {
         pub(super) static THREAD_SLOT: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+    }
+
+    #[inline(always)]
+    pub(super) fn thread_key() -> usize {
+        // Threads' copies of the word lie at least a page apart.
+        THREAD_SLOT.with(|slot| core::ptr::from_ref(slot).addr() >> 12)
     }
 
     #[derive(Debug)]

@@ -118,6 +118,14 @@ checker::thread_local! {
     pub(super) static THREAD_SLOT: Cell<usize> = Cell::new(0);
 }
 
+/// The same in every execution: a model must not depend on addresses.
+pub(super) fn thread_key() -> usize {
+    #[cfg(feature = "loom")]
+    return 0;
+    #[cfg(not(feature = "loom"))]
+    shuttle::current::me().into()
+}
+
 /// One round.
 #[derive(Debug)]
 pub(super) struct Budget {

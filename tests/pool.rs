@@ -249,6 +249,48 @@ fn fib(worker: &Worker, n: u64) -> u64 {
     a + b
 }
 
+/// A wait inside a fork takes the inner of two public jobs and leaves the outer one: each frame must find its own job.
+#[test]
+fn a_wait_inside_a_fork_may_run_the_forks_own_jobs() {
+    let pool = pool(1);
+    let ran = AtomicUsize::new(0);
+    let sum = pool
+        .run(|worker| {
+            let task = pool.submit(|_| 4).unwrap();
+            let inner = |worker: &Worker| {
+                // Timed, so that the wait does not run the task itself: the second half does.
+                let wait = |_: &Worker| task.wait_for(Duration::from_secs(100)).unwrap();
+                let run_task = |_: &Worker| {
+                    task.wait().unwrap();
+                    ran.fetch_add(1, SeqCst);
+                };
+                worker.join(wait, run_task);
+            };
+            let (_, outer) = worker.join(inner, |_| ran.fetch_add(1, SeqCst));
+            assert_eq!(outer, 1, "the outer job ran last");
+            task.get()
+        })
+        .unwrap();
+    assert_eq!((sum, ran.into_inner()), (4, 2));
+}
+
+#[test]
+fn what_a_wait_depends_on_is_not_private() {
+    let pool = pool(1);
+    pool.run(|worker| {
+        let done = Arc::new(AtomicBool::new(false));
+        let seen = done.clone();
+        let inner = |worker: &Worker| {
+            let task = pool.submit(move |_| assert!(seen.load(SeqCst))).unwrap();
+            worker.join(|_| task.wait_for(Duration::from_secs(100)).unwrap(), |_| done.store(true, SeqCst));
+            task.get().unwrap();
+        };
+        worker.join(inner, |_| ());
+        Ok(())
+    })
+    .unwrap();
+}
+
 #[test]
 fn joins_nest() {
     for workers in [1, 2, 4] {

@@ -1,20 +1,27 @@
 //! Fork and join: two closures, perhaps at the same time, both done when the call returns.
 //!
-//! The second closure becomes a job in the caller's own frame, pushed on the worker's deque where others can steal it; the
-//! first runs at once. Then the job is taken back, if nobody stole it, and called directly; otherwise the worker helps
+//! The second closure becomes a job in the caller's own frame, on the worker's private [`fork_stack`](crate::protocol::fork_stack);
+//! the first runs at once. When the worker's deque looks empty at a fork, the oldest private job is published there, for
+//! others to steal. Then the second closure is called directly, if nobody has stolen it; otherwise the worker helps
 //! until the thief is done. The job's frame outlives all uses, because `join` returns only after one of the two.
 
-use super::task::Payload;
+use super::task::{Payload, drop_quietly};
 use super::worker::Worker;
 use crate::protocol::completion::Completion;
+use crate::protocol::fork_stack::{Link, Older};
 use crate::sync::UnsafeCell;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// The part of a forked job that the deque's users know.
+/// The part of a forked job that the queues know.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Job {
+    link: Link,
     run: unsafe fn(NonNull<Job>, &Worker),
+    /// Written when the job becomes public: nobody waits for a private one.
+    done: UnsafeCell<MaybeUninit<Completion<()>>>,
 }
 
 impl Job {
@@ -26,20 +33,38 @@ impl Job {
         // SAFETY: the frame of a job that was taken waits for it to be run.
         unsafe { (job.as_ref().run)(job, worker) }
     }
+
+    /// # Safety
+    /// The job is public.
+    unsafe fn done(&self) -> &Completion<()> {
+        // SAFETY: written before the job became public.
+        self.done.with(|done| unsafe { (*done).assume_init_ref() })
+    }
 }
 
 /// A forked closure on the frame that forked it.
 #[repr(C)]
 struct StackJob<F, R> {
     job: Job,
-    done: Completion<Result<R, Payload>>,
-    closure: UnsafeCell<Option<F>>,
+    /// Taken out once, by whoever runs the job, or drops it unrun.
+    closure: UnsafeCell<ManuallyDrop<F>>,
+    /// Written by the thief before it says that the job is done.
+    outcome: UnsafeCell<MaybeUninit<Result<R, Payload>>>,
 }
 
 impl<F, R> StackJob<F, R>
 where
     F: FnOnce(&Worker) -> R,
 {
+    #[inline(always)]
+    fn new(closure: F) -> StackJob<F, R> {
+        StackJob {
+            job: Job { link: Link::new(), run: Self::run, done: UnsafeCell::new(MaybeUninit::uninit()) },
+            closure: UnsafeCell::new(ManuallyDrop::new(closure)),
+            outcome: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
     /// The job as a thief runs it.
     ///
     /// # Safety
@@ -48,16 +73,33 @@ where
         // SAFETY: the frame lives until `done` is set, and its owner does not touch the closure of a stolen job.
         let this = unsafe { job.cast::<Self>().as_ref() };
         // SAFETY: as above.
-        let Some(closure) = this.closure.with_mut(|closure| unsafe { (*closure).take() }) else {
-            unreachable!("a job is run once");
-        };
+        let closure = unsafe { this.take_closure() };
         let outcome = catch_unwind(AssertUnwindSafe(|| closure(worker)));
-        // SAFETY: set once. The frame may go now: only addresses are used from here on.
-        let wakeups = unsafe { this.done.set(outcome) };
+        // SAFETY: the frame's owner reads it when the job is done.
+        this.outcome.with_mut(|place| unsafe { (*place).write(outcome) });
+        // SAFETY: stolen, hence public; and set once. The frame may go now: only addresses are used from here on.
+        let wakeups = unsafe { this.job.done().set(()) };
         wakeups.wake_blocked();
         if let Some(address) = wakeups.helpers() {
             worker.core().sleep().notify_waiters(address);
         }
+    }
+
+    /// # Safety
+    /// Whoever calls this has the job to itself, and nobody has called it before.
+    #[inline(always)]
+    unsafe fn take_closure(&self) -> F {
+        self.closure.with_mut(|closure| {
+            // SAFETY: by contract; a job starts with its closure.
+            unsafe { ManuallyDrop::take(&mut *closure) }
+        })
+    }
+
+    /// # Safety
+    /// A thief has run the job, and nobody has called this before.
+    unsafe fn take_outcome(&self) -> Result<R, Payload> {
+        // SAFETY: by contract; the caller has seen that the job is done.
+        self.outcome.with(|place| unsafe { (*place).assume_init_read() })
     }
 }
 
@@ -82,6 +124,7 @@ impl Worker {
     /// assert_eq!(pool.run(|worker| Ok(fib(worker, 20)))?, 6765);
     /// # Ok::<(), vgpu_pool::error::Error>(())
     /// ```
+    #[inline]
     pub fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
     where
         A: FnOnce(&Worker) -> RA + Send,
@@ -89,48 +132,98 @@ impl Worker {
         RA: Send,
         RB: Send,
     {
-        if self.is_guest() {
-            return (a(self), b(self));
+        let fork = StackJob::<B, RB>::new(b);
+        let link = NonNull::from(&fork.job.link);
+        // SAFETY: the frame stays until the pop below, and what `a` forks it joins before.
+        let older = unsafe { self.forks().push(link) };
+        if self.deque().is_empty() {
+            self.promote();
         }
-        let fork = StackJob::<B, RB> {
-            job: Job { run: StackJob::<B, RB>::run },
-            done: Completion::new(),
-            closure: UnsafeCell::new(Some(b)),
+        let left = match catch_unwind(AssertUnwindSafe(|| a(self))) {
+            Ok(left) => left,
+            Err(payload) => self.abandon(&fork, older, payload),
         };
-        let job = NonNull::from(&fork).cast::<Job>();
-        let deque = self.core().deque(self.index());
-        // SAFETY: this thread is the worker, and owns its deque.
-        if unsafe { deque.push(job) }.is_err() {
-            // The deque is at its limit: deep enough that everybody has work.
-            let left = a(self);
-            let Some(b) = fork.closure.with_mut(|closure| {
-                // SAFETY: the job was not published.
-                unsafe { (*closure).take() }
-            }) else {
-                unreachable!("the job was not run");
-            };
+        // SAFETY: as at the push.
+        if unsafe { self.forks().pop(link, older) } || self.take_back(&fork.job) {
+            // SAFETY: nobody else has the job, or ever will.
+            let b = unsafe { fork.take_closure() };
             return (left, b(self));
         }
-        self.core().sleep().notify_one(self.index() + 1);
-        let left = catch_unwind(AssertUnwindSafe(|| a(self)));
+        // SAFETY: done, and taken once.
+        match unsafe { fork.take_outcome() } {
+            Ok(right) => (left, right),
+            Err(payload) => resume_unwind(payload),
+        }
+    }
 
-        // Whatever `a` forked it has joined, so the newest job is ours, or it and all older ones were stolen.
-        // SAFETY: as at the push.
-        if let Some(newest) = unsafe { deque.pop() } {
-            debug_assert_eq!(newest, job);
-            // SAFETY: taken back, so nobody else runs it.
-            let closure = fork.closure.with_mut(|closure| unsafe { (*closure).take() });
-            return match (left, closure) {
-                (Ok(left), Some(b)) => (left, b(self)),
-                (Err(payload), _) => resume_unwind(payload),
-                (Ok(_), None) => unreachable!("the job was not run"),
-            };
+    /// Takes a public job out of the deque again. If it cannot be had, waits until it is done, and returns false.
+    #[cold]
+    #[inline(never)]
+    fn take_back(&self, job: &Job) -> bool {
+        // SAFETY: the job is public.
+        let done = unsafe { job.done() };
+        // First this question: the worker may have run the job itself, in a wait, and the deque may hold older ones.
+        if done.is_done() {
+            return false;
         }
-        self.wait_until(&fork.done, None);
-        // SAFETY: waited for, and taken once.
-        match (left, unsafe { fork.done.take() }) {
-            (Ok(left), Ok(right)) => (left, right),
-            (Err(payload), _) | (_, Err(payload)) => resume_unwind(payload),
+        // SAFETY: this thread is the worker, and owns its deque.
+        if let Some(newest) = unsafe { self.deque().pop() } {
+            debug_assert_eq!(newest, NonNull::from(job));
+            return true;
         }
+        self.wait_until(done, None);
+        false
+    }
+
+    /// After a panic of the first closure: sees to the second, which is dropped if nobody has started it, and goes on.
+    #[cold]
+    #[inline(never)]
+    fn abandon<F, R>(&self, fork: &StackJob<F, R>, older: Older, payload: Payload) -> !
+    where
+        F: FnOnce(&Worker) -> R,
+    {
+        // SAFETY: whatever `a` forked was seen to as it unwound, so this is the newest job.
+        if unsafe { self.forks().pop(NonNull::from(&fork.job.link), older) } || self.take_back(&fork.job) {
+            // SAFETY: nobody else has the job, or ever will.
+            drop_quietly(unsafe { fork.take_closure() });
+        } else {
+            // SAFETY: done, and taken once.
+            drop_quietly(unsafe { fork.take_outcome() });
+        }
+        resume_unwind(payload)
+    }
+
+    /// Publishes the oldest private job, and more of them while others are idle: one more than there are idlers, so that there
+    /// is one left to be found without asking.
+    #[cold]
+    #[inline(never)]
+    fn promote(&self) {
+        if self.is_guest() {
+            return;
+        }
+        let idle = self.core().sleep().idle();
+        while self.deque().len() <= idle && self.promote_one() {}
+    }
+
+    /// Publishes all private jobs. To be done before every wait: what is waited for may depend on them.
+    pub(crate) fn promote_all(&self) {
+        while !self.is_guest() && self.promote_one() {}
+    }
+
+    fn promote_one(&self) -> bool {
+        let Some(link) = self.forks().oldest_private() else {
+            return false;
+        };
+        let job = link.cast::<Job>();
+        // SAFETY: the job is private, so nobody but this thread knows its frame, which is below this one.
+        unsafe { job.as_ref().done.with_mut(|done| (*done).write(Completion::new())) };
+        // SAFETY: this thread is the worker, and owns its deque.
+        if unsafe { self.deque().push(job) }.is_err() {
+            // At its limit, or no memory: the job stays private, and there are others to steal.
+            return false;
+        }
+        self.forks().promoted(link);
+        self.core().sleep().notify_one(self.index() + 1);
+        true
     }
 }

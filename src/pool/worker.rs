@@ -9,7 +9,8 @@ use super::core::{Awaited, Core};
 use super::fork_join::Job;
 use super::task::TaskRef;
 use crate::os::{clock, thread};
-use crate::protocol::deque::Steal;
+use crate::protocol::deque::{Deque, Steal};
+use crate::protocol::fork_stack::ForkStack;
 use crate::protocol::shutdown::Shutdown;
 use crate::sync::{SearchBudget, spin_loop, thread_slot};
 use core::cell::Cell;
@@ -27,6 +28,9 @@ pub const GUEST: usize = usize::MAX;
 /// The context of running work: the worker that runs it. Tasks and forks get it as an argument.
 #[derive(Debug)]
 pub struct Worker {
+    forks: ForkStack,
+    /// Its own; a guest's is somebody else's, and is only looked at.
+    deque: *const Deque<Job>,
     core: *const Core,
     index: usize,
     random: Cell<u64>,
@@ -72,6 +76,8 @@ impl Awaited for Shutdown {
 impl Worker {
     pub(crate) fn new(core: &Core, index: usize) -> Worker {
         Worker {
+            forks: ForkStack::new(),
+            deque: core.deque(index),
             core,
             index,
             random: Cell::new((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
@@ -81,7 +87,14 @@ impl Worker {
 
     /// A thread from outside that runs tasks of the pool for a moment. It never helps, so its stack does not matter.
     pub(crate) fn guest(core: &Core) -> Worker {
-        Worker { core, index: GUEST, random: Cell::new(1), stack_reserve: 0 }
+        Worker {
+            forks: ForkStack::new(),
+            deque: core.deque(0),
+            core,
+            index: GUEST,
+            random: Cell::new(1),
+            stack_reserve: 0,
+        }
     }
 
     /// The worker or guest that the calling thread is, of whatever pool.
@@ -92,6 +105,7 @@ impl Worker {
 
     /// Calls `action` with this as the calling thread's worker.
     pub(crate) fn run_as_current<R>(&self, action: impl FnOnce(&Worker) -> R) -> R {
+        self.forks.open();
         let before = thread_slot::get();
         thread_slot::set(ptr::from_ref(self).expose_provenance());
         let result = action(self);
@@ -114,6 +128,17 @@ impl Worker {
         unsafe { &*self.core }
     }
 
+    #[inline(always)]
+    pub(crate) fn forks(&self) -> &ForkStack {
+        &self.forks
+    }
+
+    #[inline(always)]
+    pub(crate) fn deque(&self) -> &Deque<Job> {
+        // SAFETY: the deques live as long as the core.
+        unsafe { &*self.deque }
+    }
+
     pub(crate) fn is_guest(&self) -> bool {
         self.index == GUEST
     }
@@ -128,6 +153,7 @@ impl Worker {
 
     /// Runs other work until `target` is done, and sleeps when there is none. False when the time ran out first.
     pub(crate) fn wait_until(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        self.promote_all();
         if self.is_guest() || !self.has_stack_to_help() {
             return target.block(deadline_ns);
         }
@@ -206,11 +232,9 @@ impl Worker {
 
     /// What is nearest: the newest fork of this worker, then the oldest task of its shard, or of the next.
     fn take(&self) -> Option<Work> {
-        let core = self.core();
-        let deque = core.deque(self.index);
-        if !deque.is_empty() {
+        if !self.deque().is_empty() {
             // SAFETY: this thread is the worker, and owns its deque.
-            if let Some(job) = unsafe { deque.pop() } {
+            if let Some(job) = unsafe { self.deque().pop() } {
                 return Some(Work::Job(job));
             }
         }

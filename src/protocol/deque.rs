@@ -227,7 +227,7 @@ impl<T> Deque<T> {
     /// Whether there seems to be no element; see [`len`](Self::len).
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.bottom.load(RELAXED) <= self.top.load(RELAXED)
     }
 
     /// How many bytes are held by buffers that growth has retired: less than the live buffer's size.

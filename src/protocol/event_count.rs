@@ -200,6 +200,12 @@ impl EventCount {
         self.seats[worker].claims.overwrite();
     }
 
+    /// About how many workers search or sleep. A hint: it may be late.
+    pub fn idle(&self) -> usize {
+        let asleep: u32 = self.sleeping.iter().map(|word| word.load(RELAXED).count_ones()).sum();
+        asleep as usize + self.searching.load(RELAXED).max(0) as usize
+    }
+
     /// Says what this worker waits for, by address, so that [`notify_waiters`](Self::notify_waiters) finds it. To be called
     /// before the flag in the awaited thing is raised; 0 ends it.
     #[inline]

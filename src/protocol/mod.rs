@@ -7,6 +7,7 @@
 //! | protocol | what it promises |
 //! |---|---|
 //! | [`deque`] | each pushed job is taken exactly once, by its owner or by one thief |
+//! | [`fork_stack`] | a fork costs no atomic operation, and its job is public before anybody could wait for it in vain |
 //! | [`queue`] | each pushed task is taken exactly once, in order within a shard |
 //! | [`parker`] | one thread sleeps, a permit given before or during the sleep is not lost |
 //! | [`event_count`] | no worker sleeps while there is work that nobody looks for |
@@ -21,6 +22,7 @@ pub mod countdown;
 pub mod deque;
 pub mod event_count;
 pub mod first;
+pub mod fork_stack;
 pub mod parker;
 pub mod queue;
 pub mod shutdown;

@@ -12,6 +12,7 @@ mod explore;
 mod first;
 #[path = "../zoo/fork_frames.rs"]
 mod fork_frames;
+mod fork_stack;
 #[path = "../zoo/latch_claims.rs"]
 mod latch_claims;
 #[path = "../zoo/latch_counts.rs"]

@@ -1,0 +1,200 @@
+//! Forks under loom: the code of `src/pool/fork_join.rs` and of the private stack, on two workers and a caller.
+//!
+//! Every model ends by closing the pool and joining its workers, so a job that stays private although somebody waits for
+//! it is a deadlock.
+
+use crate::explore::deep;
+use crate::model::Model;
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use vgpu_pool::error::Status;
+use vgpu_pool::os::alloc::Allocator;
+use vgpu_pool::pool::core::Core;
+use vgpu_pool::pool::{Group, WhenFull, Worker};
+use vgpu_pool::protocol::parker::Parker;
+use vgpu_pool::sync::UnsafeCell;
+
+/// Runs `action` on the calling thread with a pool of so many workers, and ends the pool.
+pub(crate) fn with_pool(workers: usize, action: impl FnOnce(&Arc<Core>) -> u64) -> u64 {
+    let core = Arc::new(Core::new(Allocator::SYSTEM, workers, 2, WhenFull::Block).unwrap());
+    let threads: Vec<_> = (0..workers)
+        .map(|index| {
+            let core = core.clone();
+            thread::spawn(move || core.run_worker(index))
+        })
+        .collect();
+    let outcome = action(&core);
+    core.close();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    outcome
+}
+
+/// A place that one thread writes and another reads; loom complains unless something orders the two.
+struct Place(UnsafeCell<u64>);
+
+// SAFETY: the models' threads order their accesses by the pool alone, and loom checks that they do.
+unsafe impl Sync for Place {}
+
+impl Place {
+    fn new() -> Place {
+        Place(UnsafeCell::new(0))
+    }
+    fn write(&self, value: u64) {
+        // SAFETY: loom checks that nobody else is here.
+        self.0.with_mut(|place| unsafe { *place = value });
+    }
+    fn read(&self) -> u64 {
+        // SAFETY: loom checks that nobody writes.
+        self.0.with(|place| unsafe { *place })
+    }
+}
+
+/// What one half of a fork does: writes its place, and says on which worker.
+fn half(place: &Place, worker: &Worker) -> u64 {
+    place.write(1);
+    worker.index() as u64
+}
+
+/// A fork on one of two workers.
+///
+/// Outcomes: both halves on the worker that forked (1), or the second on the other (2).
+const FORK: Model =
+    Model { group: "fork_stack", name: "fork", threads: 3, operations: 4, bound: 1, outcomes: &[1, 2], run: &fork };
+fn fork() -> u64 {
+    with_pool(2, |core| {
+        core.run(|worker| {
+            let places = [Place::new(), Place::new()];
+            let (a, b) = worker.join(|worker| half(&places[0], worker), |worker| half(&places[1], worker));
+            assert_eq!(places[0].read() + places[1].read(), 2);
+            assert_eq!(a, worker.index() as u64);
+            Ok(1 + u64::from(a != b))
+        })
+        .unwrap()
+    })
+}
+
+/// The first half of a fork sleeps until the second has run. The deque was empty at the fork, so the job is public before the first
+/// half starts, and the other worker gets it, whether it searches, is about to sleep, or sleeps.
+const PUBLISHED: Model = Model {
+    group: "fork_stack",
+    name: "the first half sleeps until the second ran",
+    threads: 3,
+    operations: 4,
+    bound: 1,
+    outcomes: &[2],
+    run: &published,
+};
+fn published() -> u64 {
+    with_pool(2, |core| {
+        core.run(|worker| {
+            let ran = Parker::new();
+            let (a, b) = worker.join(
+                |worker| {
+                    ran.park(None);
+                    worker.index() as u64
+                },
+                |worker| {
+                    ran.unpark();
+                    worker.index() as u64
+                },
+            );
+            Ok(1 + u64::from(a != b))
+        })
+        .unwrap()
+    })
+}
+
+/// The first half of an inner fork waits for a task that sleeps until the second half has run, which is private when the wait
+/// begins unless the outer job was stolen before. Without promotion before the wait everybody sleeps.
+///
+/// Outcomes: the task ran on the worker that forked (1) or on the other (2).
+const WAIT: Model = Model {
+    group: "fork_stack",
+    name: "a wait for what a private job does",
+    threads: 3,
+    operations: 6,
+    bound: 1,
+    outcomes: &[1, 2],
+    run: &wait,
+};
+fn wait() -> u64 {
+    with_pool(2, |core| {
+        core.run(|worker| {
+            let (ran, place) = (Arc::new((Parker::new(), AtomicU64::new(0))), AtomicU64::new(0));
+            let inner = |worker: &Worker| {
+                let mut group = Group::new(core).unwrap();
+                let ran_there = ran.clone();
+                let task = move |worker: &Worker| {
+                    ran_there.0.park(None);
+                    ran_there.1.store(1 + worker.index() as u64, Relaxed);
+                    Ok(())
+                };
+                group.submit(task).unwrap();
+                worker.join(|_| group.wait().unwrap(), |_| ran.0.unpark());
+            };
+            worker.join(inner, |_| place.store(1, Relaxed));
+            assert_eq!(place.load(Relaxed), 1);
+            let by = ran.1.load(Relaxed) - 1;
+            Ok(1 + u64::from(by != worker.index() as u64))
+        })
+        .unwrap()
+    })
+}
+
+/// The first half of a fork panics while the second is public, stolen or running.
+///
+/// Outcomes: the second half was dropped (1), or run (2), before the panic came out.
+const PANIC: Model = Model {
+    group: "fork_stack",
+    name: "a panic in the first half",
+    threads: 3,
+    operations: 4,
+    bound: 1,
+    outcomes: &[1, 2],
+    run: &panic,
+};
+fn panic() -> u64 {
+    with_pool(2, |core| {
+        let (dropped, ran) = (Arc::new(()), Place::new());
+        let held = dropped.clone();
+        let outcome = core.run(|worker| {
+            let (ran, held) = (&ran, held);
+            worker.join(
+                |_| std::panic::resume_unwind(Box::new("as asked")),
+                move |_| {
+                    ran.write(1);
+                    drop(held);
+                },
+            );
+            Ok(())
+        });
+        assert_eq!(outcome.err().map(|error| error.status()), Some(Status::Panic));
+        assert_eq!(Arc::strong_count(&dropped), 1, "run or dropped, the closure is gone");
+        1 + ran.read()
+    })
+}
+
+#[test]
+fn both_halves_of_a_fork_are_done_and_seen() {
+    FORK.verify();
+    // A million and a half executions.
+    if deep() {
+        Model { bound: 2, ..FORK }.verify();
+    }
+}
+
+#[test]
+fn a_fork_publishes_its_job_before_it_goes_on() {
+    PUBLISHED.verify();
+}
+
+#[test]
+fn a_wait_publishes_all_private_jobs() {
+    WAIT.verify();
+}
+
+#[test]
+fn a_panic_leaves_no_half_running() {
+    PANIC.verify();
+}
