@@ -143,7 +143,8 @@ const FORBIDDEN: &[&str] = &[
     "atomic",
     "core::sync",
     "std::sync",
-    "cell::",
+    "cell::{",
+    "cell::UnsafeCell",
     "std::thread",
     "asm!",
     "Site::",
@@ -158,11 +159,18 @@ fn complaints(source: &str, operations: &BTreeSet<String>) -> Vec<String> {
     let rows = table(&tokens);
     let declared: BTreeSet<&str> = rows.iter().map(|row| row.0.as_str()).collect();
     let (mut used, mut complaints) = (BTreeSet::new(), vec![]);
+    let has = |words: &str| {
+        let wanted = self::tokens(words);
+        tokens.windows(wanted.len()).any(|w| w == wanted)
+    };
     for &forbidden in FORBIDDEN {
-        let wanted = self::tokens(forbidden);
-        if tokens.windows(wanted.len()).any(|w| w == wanted) {
+        if has(forbidden) {
             complaints.push(format!("`{forbidden}` has no place in a protocol"));
         }
+    }
+    // A `Cell` keeps its owner on one thread, unless somebody promises otherwise.
+    if has("cell::Cell") && has("unsafe impl") {
+        complaints.push("a `Cell` beside an `unsafe impl`: is it still one thread's?".into());
     }
     for (at, token) in tokens.iter().enumerate() {
         let next = tokens.get(at + 1);
@@ -306,6 +314,7 @@ fn each_way_past_the_table_is_seen() {
         ("other.load(RELAXED)", "[other].map(AtomicU32::load)"),
         ("use crate::sync::{AtomicU32, ", "use core::sync::atomic::AtomicU32; use crate::sync::{"),
         ("use crate::sync::{AtomicU32, ", "use core::cell::UnsafeCell; use crate::sync::{AtomicU32, "),
+        ("use crate::sync::{AtomicU32, ", "use core::cell::Cell; unsafe impl X for Y {} use crate::sync::{AtomicU32, "),
         ("site::RECEIVE)", "crate::sync::Site::new(\"small.NEW\", order, \"\"))"),
         ("\"the look comes after\"", "\" \""),
         ("\"the look comes after\"", "\"against ANNOUNCE\""),
