@@ -5,6 +5,7 @@ mod deque;
 #[path = "../loom/deque_machine.rs"]
 mod deque_machine;
 mod latches;
+mod linearizability;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;
 mod pool;
