@@ -8,7 +8,7 @@
 use super::task::{Payload, drop_quietly};
 use super::worker::Worker;
 use crate::protocol::completion::Completion;
-use crate::protocol::fork_stack::{Link, Older};
+use crate::protocol::fork_stack::Link;
 use crate::sync::UnsafeCell;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
@@ -135,16 +135,16 @@ impl Worker {
         let fork = StackJob::<B, RB>::new(b);
         let link = NonNull::from(&fork.job.link);
         // SAFETY: the frame stays until the pop below, and what `a` forks it joins before.
-        let older = unsafe { self.forks().push(link) };
+        unsafe { self.forks().push(link) };
         if self.deque().is_empty() {
             self.promote();
         }
         let left = match catch_unwind(AssertUnwindSafe(|| a(self))) {
             Ok(left) => left,
-            Err(payload) => self.abandon(&fork, older, payload),
+            Err(payload) => self.abandon(&fork, payload),
         };
         // SAFETY: as at the push.
-        if unsafe { self.forks().pop(link, older) } || self.take_back(&fork.job) {
+        if unsafe { self.forks().pop(link) } || self.take_back(&fork.job) {
             // SAFETY: nobody else has the job, or ever will.
             let b = unsafe { fork.take_closure() };
             return (left, b(self));
@@ -178,12 +178,12 @@ impl Worker {
     /// After a panic of the first closure: sees to the second, which is dropped if nobody has started it, and goes on.
     #[cold]
     #[inline(never)]
-    fn abandon<F, R>(&self, fork: &StackJob<F, R>, older: Older, payload: Payload) -> !
+    fn abandon<F, R>(&self, fork: &StackJob<F, R>, payload: Payload) -> !
     where
         F: FnOnce(&Worker) -> R,
     {
         // SAFETY: whatever `a` forked was seen to as it unwound, so this is the newest job.
-        if unsafe { self.forks().pop(NonNull::from(&fork.job.link), older) } || self.take_back(&fork.job) {
+        if unsafe { self.forks().pop(NonNull::from(&fork.job.link)) } || self.take_back(&fork.job) {
             // SAFETY: nobody else has the job, or ever will.
             drop_quietly(unsafe { fork.take_closure() });
         } else {

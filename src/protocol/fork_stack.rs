@@ -55,6 +55,8 @@ use core::ptr::{self, NonNull};
 pub struct Link {
     /// Written when this stops being the newest job, and not before.
     newer: Cell<MaybeUninit<NonNull<Link>>>,
+    /// Written when this becomes the newest job, and not before.
+    older: Cell<MaybeUninit<*const Link>>,
 }
 
 impl Default for Link {
@@ -67,14 +69,9 @@ impl Link {
     /// The link of a job that is in no stack.
     #[inline(always)]
     pub const fn new() -> Link {
-        Link { newer: Cell::new(MaybeUninit::uninit()) }
+        Link { newer: Cell::new(MaybeUninit::uninit()), older: Cell::new(MaybeUninit::uninit()) }
     }
 }
-
-/// What a push found: the newest job before it. To be given back at the pop.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "the pop needs it"]
-pub struct Older(*const Link);
 
 /// One worker's forked jobs. Not `Sync`: it stays on its worker's thread.
 #[derive(Debug)]
@@ -107,27 +104,32 @@ impl ForkStack {
     /// # Safety
     /// The stack is open. The job stays where it is until it was popped, and is popped after all that are pushed later.
     #[inline(always)]
-    pub unsafe fn push(&self, job: NonNull<Link>) -> Older {
+    pub unsafe fn push(&self, job: NonNull<Link>) {
         let older = self.newest.get();
         // SAFETY: the newest job is on the stack, or it is the base.
         unsafe { (*older).newer.set(MaybeUninit::new(job)) };
+        // SAFETY: by contract the job is there.
+        unsafe { job.as_ref() }.older.set(MaybeUninit::new(older));
         self.newest.set(job.as_ptr());
-        Older(older)
     }
 
     /// Takes the newest job off. True if it is private: then nobody else has heard of it, and it is the caller's to
     /// run.
     ///
     /// # Safety
-    /// `job` is the newest, and `older` is what its push returned.
+    /// `job` is the newest.
     #[inline(always)]
-    pub unsafe fn pop(&self, job: NonNull<Link>, older: Older) -> bool {
-        debug_assert!(ptr::eq(self.newest.get(), job.as_ptr()), "forks are joined newest first");
-        self.newest.set(older.0);
-        if !ptr::eq(self.last_public.get(), job.as_ptr()) {
+    pub unsafe fn pop(&self, job: NonNull<Link>) -> bool {
+        // Read back, not taken from `job`: one register less to save in every frame of a recursion.
+        let newest = self.newest.get();
+        debug_assert!(ptr::eq(newest, job.as_ptr()), "forks are joined newest first");
+        // SAFETY: by contract this is a job on the stack, and its push wrote the link.
+        let older = unsafe { job.as_ref().older.get().assume_init() };
+        self.newest.set(older);
+        if !ptr::eq(self.last_public.get(), newest) {
             return true;
         }
-        self.last_public.set(older.0);
+        self.last_public.set(older);
         false
     }
 
