@@ -1,0 +1,88 @@
+//! rayon: forks find their worker in a thread-local; loops are parallel iterators.
+
+use crate::loops::Loops;
+use crate::pool::Pool;
+use crate::submit::Submit;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::atomic::{AtomicU32, Ordering};
+use vgpu_bench::kernels;
+
+pub const VERSION: &str = concat!("rayon ", env!("RAYON_VERSION"));
+
+pub struct Rayon(ThreadPool);
+
+impl Rayon {
+    fn with(builder: ThreadPoolBuilder) -> Rayon {
+        Rayon(builder.build().expect("a pool"))
+    }
+}
+
+impl Pool for Rayon {
+    type Worker<'w> = ();
+
+    fn start(workers: usize, stack: usize) -> Rayon {
+        Rayon::with(ThreadPoolBuilder::new().num_threads(workers).stack_size(stack))
+    }
+
+    fn run<R, W>(&self, work: W) -> R
+    where
+        W: for<'w> FnOnce(Self::Worker<'w>) -> R + Send,
+        R: Send,
+    {
+        self.0.install(|| work(()))
+    }
+
+    #[inline(always)]
+    fn join<A, B, RA, RB>((): Self::Worker<'_>, a: A, b: B) -> (RA, RB)
+    where
+        A: for<'w> FnOnce(Self::Worker<'w>) -> RA + Send,
+        B: for<'w> FnOnce(Self::Worker<'w>) -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        rayon::join(|| a(()), || b(()))
+    }
+}
+
+impl Submit for Rayon {
+    fn start(workers: usize) -> Rayon {
+        Rayon::with(ThreadPoolBuilder::new().num_threads(workers))
+    }
+
+    fn submit_and_wait(&self, count: u64) {
+        self.0.in_place_scope(|scope| {
+            for _ in 0..count {
+                scope.spawn(|_| kernels::tally());
+            }
+        });
+    }
+
+    fn spawn(&self, task: impl FnOnce() + Send + 'static) {
+        self.0.spawn(task);
+    }
+}
+
+impl Loops for Rayon {
+    type Caller<'w> = ();
+
+    fn start(workers: usize) -> Rayon {
+        Rayon::with(ThreadPoolBuilder::new().num_threads(workers))
+    }
+
+    fn inside<R, W>(&self, work: W) -> R
+    where
+        W: for<'w> FnOnce(Self::Caller<'w>) -> R + Send,
+        R: Send,
+    {
+        self.run(work)
+    }
+
+    fn two_empty(&self, (): ()) {
+        rayon::join(|| kernels::tally(), || kernels::tally());
+    }
+
+    fn fill(&self, (): (), items: &[AtomicU32], value: impl Fn(usize) -> u32 + Sync) {
+        items.par_iter().enumerate().for_each(|(i, item)| item.store(value(i), Ordering::Relaxed));
+    }
+}

@@ -1,0 +1,139 @@
+//! Ours: a fork names the running worker, and a task is submitted from any thread.
+
+use crate::loops::Loops;
+use crate::pool::Pool;
+use crate::submit::Submit;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+use vgpu_bench::kernels;
+use vgpu_pool::error::Result;
+use vgpu_pool::parallel;
+use vgpu_pool::pool::{Config, Pool as VgpuPool, WhenFull, Worker};
+
+pub const VERSION: &str = concat!("vgpu-pool ", env!("VGPU_POOL_VERSION"));
+
+pub struct Vgpu(VgpuPool);
+
+impl Vgpu {
+    fn with(config: &Config<'_>) -> Vgpu {
+        Vgpu(VgpuPool::new(config).expect("a pool"))
+    }
+}
+
+impl Pool for Vgpu {
+    type Worker<'w> = &'w Worker;
+
+    fn start(workers: usize, stack: usize) -> Vgpu {
+        Vgpu::with(&Config { workers, stack_size: stack, ..Config::default() })
+    }
+
+    fn run<R, W>(&self, work: W) -> R
+    where
+        W: for<'w> FnOnce(Self::Worker<'w>) -> R + Send,
+        R: Send,
+    {
+        self.0.run(|worker| Ok(work(worker))).expect("the pool runs it")
+    }
+
+    #[inline(always)]
+    fn join<A, B, RA, RB>(worker: Self::Worker<'_>, a: A, b: B) -> (RA, RB)
+    where
+        A: for<'w> FnOnce(Self::Worker<'w>) -> RA + Send,
+        B: for<'w> FnOnce(Self::Worker<'w>) -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        worker.join(a, b)
+    }
+}
+
+impl Submit for Vgpu {
+    /// With an inbox of the usual size; a submitter that finds it full lends a hand.
+    fn start(workers: usize) -> Vgpu {
+        Vgpu::with(&Config { workers, when_full: WhenFull::Block, ..Config::default() })
+    }
+
+    fn submit_and_wait(&self, count: u64) {
+        let mut group = self.0.group().expect("a group");
+        for _ in 0..count {
+            group
+                .submit(|_| {
+                    kernels::tally();
+                    Ok(())
+                })
+                .expect("the pool takes it");
+        }
+        group.wait().expect("no task fails");
+    }
+
+    fn spawn(&self, task: impl FnOnce() + Send + 'static) {
+        drop(self.0.submit(|_| task()).expect("the pool takes it"));
+    }
+}
+
+/// The caller of a loop is a worker, as it is with OpenMP and oneTBB.
+impl Loops for Vgpu {
+    type Caller<'w> = &'w Worker;
+
+    fn start(workers: usize) -> Vgpu {
+        Vgpu::with(&Config { workers, ..Config::default() })
+    }
+
+    fn inside<R, W>(&self, work: W) -> R
+    where
+        W: for<'w> FnOnce(Self::Caller<'w>) -> R + Send,
+        R: Send,
+    {
+        self.run(work)
+    }
+
+    fn two_empty(&self, caller: &Worker) {
+        parallel::for_range_on(caller, 0..2, 1, |_, piece| empty_pieces(piece)).expect("no piece fails");
+    }
+
+    fn fill(&self, caller: &Worker, items: &[AtomicU32], value: impl Fn(usize) -> u32 + Sync) {
+        parallel::for_range_on(caller, 0..items.len(), 0, |_, piece| fill_piece(items, piece, &value))
+            .expect("no piece fails");
+    }
+}
+
+/// Ours, when the caller of a loop is not a worker.
+pub struct VgpuOutside(Vgpu);
+
+impl Loops for VgpuOutside {
+    type Caller<'w> = ();
+
+    fn start(workers: usize) -> VgpuOutside {
+        VgpuOutside(<Vgpu as Loops>::start(workers))
+    }
+
+    fn inside<R, W>(&self, work: W) -> R
+    where
+        W: for<'w> FnOnce(Self::Caller<'w>) -> R + Send,
+        R: Send,
+    {
+        work(())
+    }
+
+    fn two_empty(&self, (): ()) {
+        parallel::for_range(Some(&self.0.0), 0..2, 1, |_, piece| empty_pieces(piece)).expect("no piece fails");
+    }
+
+    fn fill(&self, (): (), items: &[AtomicU32], value: impl Fn(usize) -> u32 + Sync) {
+        parallel::for_range(Some(&self.0.0), 0..items.len(), 0, |_, piece| fill_piece(items, piece, &value))
+            .expect("no piece fails");
+    }
+}
+
+fn empty_pieces(piece: Range<usize>) -> Result<()> {
+    piece.for_each(|_| kernels::tally());
+    Ok(())
+}
+
+#[inline(always)]
+fn fill_piece(items: &[AtomicU32], piece: Range<usize>, value: &impl Fn(usize) -> u32) -> Result<()> {
+    for i in piece {
+        items[i].store(value(i), Ordering::Relaxed);
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! What the benchmark's two programs share: the kernels, the list of what is measured, and the line a sample travels on.
+
+pub mod catalogue;
+pub mod kernels;
+pub mod sample;

@@ -1,0 +1,64 @@
+#!/bin/sh
+# Measures the pool beside its peers and writes target/report/. Arguments go to the program that does it:
+#     scripts/bench.sh                     everything; takes long, and wants a quiet machine
+#     scripts/bench.sh --quick             shows in a minute that everything works
+#     scripts/bench.sh --program fib,uts   only some programs
+#     scripts/bench.sh --help              what else there is
+# Peers that this machine lacks are installed with apt where that is possible; the report names those that are missing still.
+set -eu
+cd "$(dirname "$0")/.."
+case ${CARGO_TARGET_DIR:-} in
+'') target=$PWD/target ;;
+/*) target=$CARGO_TARGET_DIR ;;
+*) target=$PWD/$CARGO_TARGET_DIR ;;
+esac
+out=$target/bench
+mkdir -p "$out"
+
+command -v cargo >/dev/null 2>&1 || {
+    echo 'bench: there is no cargo. Install Rust from https://rustup.rs and come back.' >&2
+    exit 1
+}
+
+lacks() { # lacks COMPILER FLAGS HEADER
+    command -v "$1" >/dev/null 2>&1 || return 0
+    # shellcheck disable=SC2086  # the flags are meant to be split
+    ! printf '#include <%s>\nint main() {}\n' "$3" | "$1" $2 -x c++ -fsyntax-only - 2>/dev/null
+}
+
+missing=
+command -v make >/dev/null 2>&1 || missing="$missing make"
+command -v g++ >/dev/null 2>&1 || missing="$missing g++"
+command -v clang++ >/dev/null 2>&1 || missing="$missing clang"
+lacks clang++ '' tbb/task_group.h && missing="$missing libtbb-dev"
+lacks clang++ -fopenmp=libomp omp.h && missing="$missing libomp-dev"
+if [ -n "$missing" ]; then
+    echo "bench: installing$missing"
+    sudo=
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    # shellcheck disable=SC2086  # the list is meant to be split
+    if ! { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing; } \
+        >"$out/apt.log" 2>&1; then
+        echo "bench: that did not work ($out/apt.log says why); what needs it is left out" >&2
+    fi
+fi
+
+built() { # built WHAT LOG COMMAND...: runs the command, and shows what it said only if it fails
+    what=$1
+    log=$2
+    shift 2
+    echo "bench: building $what"
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        return 1
+    fi
+}
+
+built 'the C library' "$out/library.log" make --no-print-directory lib || echo 'bench: going on without the C library' >&2
+built 'the C++ peers' "$out/peers.log" make --no-print-directory -k -f benches/cpp/Makefile \
+    OUT="$out" LIB="$target/lib" INCLUDE=include || echo 'bench: going on without what could not be built' >&2
+built 'the Rust peers' "$out/rust.log" env CARGO_TARGET_DIR="$out/cargo" RUSTFLAGS="-C target-cpu=native" \
+    cargo build --locked --release --manifest-path benches/Cargo.toml
+
+commit=$(git describe --always --dirty 2>/dev/null || echo 'a tree without history')
+exec "$out/cargo/release/vgpu-bench" --peers "$out" --out "$target/report" --commit "$commit" "$@"
