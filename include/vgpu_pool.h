@@ -210,6 +210,11 @@
 #define VGPU_ERROR_ALREADY_STARTED (-16)
 
 /**
+ * A worker's stack is too short for the recursion asked of it: give the pool's workers a larger stack_size.
+ */
+#define VGPU_ERROR_STACK_LIMIT (-17)
+
+/**
  * Workers run where the system puts them.
  */
 #define VGPU_POOL_NO_PINNING 1

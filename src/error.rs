@@ -44,11 +44,13 @@ pub enum Status {
     Io = -15,
     /// The task has started, or is done: it cannot be cancelled any more.
     AlreadyStarted = -16,
+    /// A worker's stack is too short for the recursion asked of it.
+    StackLimit = -17,
 }
 
 impl Status {
     /// Every status, in the order of its number.
-    pub const ALL: [Status; 17] = [
+    pub const ALL: [Status; 18] = [
         Status::Ok,
         Status::InvalidArgument,
         Status::OutOfMemory,
@@ -66,6 +68,7 @@ impl Status {
         Status::Overflow,
         Status::Io,
         Status::AlreadyStarted,
+        Status::StackLimit,
     ];
 
     /// The number of this status in the C ABI.
@@ -98,6 +101,7 @@ impl Status {
             Status::Overflow => "VGPU_ERROR_OVERFLOW",
             Status::Io => "VGPU_ERROR_IO",
             Status::AlreadyStarted => "VGPU_ERROR_ALREADY_STARTED",
+            Status::StackLimit => "VGPU_ERROR_STACK_LIMIT",
         }
     }
 }

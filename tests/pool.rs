@@ -298,6 +298,32 @@ fn joins_nest() {
     }
 }
 
+/// A list as deep as it is long, walked by forks.
+fn walk(worker: &Worker, depth: usize) -> usize {
+    if depth == 0 {
+        return 0;
+    }
+    let (below, here) = worker.join(|worker| walk(worker, depth - 1), |_| 1);
+    below + here
+}
+
+#[test]
+fn a_recursion_too_deep_for_the_stack_is_an_error() {
+    for workers in [1, 2] {
+        let config = Config { workers, stack_size: 256 << 10, pinning: Pinning::Off, ..Config::default() };
+        let small = Pool::new(&config).unwrap();
+        assert_eq!(small.run(|worker| Ok(walk(worker, 50))).unwrap(), 50);
+        let outcome = small.run(|worker| Ok(walk(worker, 1_000_000)));
+        assert_eq!(status(outcome), Some(Status::StackLimit));
+        let future = small.submit(|worker| walk(worker, 1_000_000)).unwrap();
+        assert_eq!(status(future.get()), Some(Status::StackLimit));
+        // Nothing is left behind.
+        assert_eq!(small.run(|worker| Ok(fib(worker, 20))).unwrap(), 6765);
+        let large = Pool::new(&Config { stack_size: 64 << 20, ..config }).unwrap();
+        assert_eq!(large.run(|worker| Ok(walk(worker, 17_844))).unwrap(), 17_844);
+    }
+}
+
 #[test]
 fn a_panic_in_either_half_of_a_join_comes_out() {
     let pool = pool(2);

@@ -40,6 +40,8 @@ pub const VGPU_ERROR_OVERFLOW: i32 = -14;
 pub const VGPU_ERROR_IO: i32 = -15;
 /// The task has started, or is done: it cannot be cancelled any more.
 pub const VGPU_ERROR_ALREADY_STARTED: i32 = -16;
+/// A worker's stack is too short for the recursion asked of it: give the pool's workers a larger stack_size.
+pub const VGPU_ERROR_STACK_LIMIT: i32 = -17;
 
 /// The name of a status, such as "VGPU_ERROR_CLOSED".
 ///
@@ -67,6 +69,7 @@ pub extern "C" fn vgpu_status_name(status: vgpu_status) -> *const c_char {
             Status::Overflow => c"VGPU_ERROR_OVERFLOW",
             Status::Io => c"VGPU_ERROR_IO",
             Status::AlreadyStarted => c"VGPU_ERROR_ALREADY_STARTED",
+            Status::StackLimit => c"VGPU_ERROR_STACK_LIMIT",
         }
     }
     Status::from_code(status).map_or(c"VGPU_ERROR_UNKNOWN", terminated).as_ptr()

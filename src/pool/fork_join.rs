@@ -7,6 +7,7 @@
 
 use super::task::{Payload, drop_quietly};
 use super::worker::Worker;
+use crate::error::error;
 use crate::protocol::completion::Completion;
 use crate::protocol::fork_stack::Link;
 use crate::sync::UnsafeCell;
@@ -107,7 +108,8 @@ impl Worker {
     /// Calls `a` and `b`, perhaps at the same time, and returns both results when both are done.
     ///
     /// A panic in either comes out here, that of `a` before that of `b`. When `a` panics before anybody has started `b`,
-    /// then `b` is dropped without being called.
+    /// then `b` is dropped without being called. A fork for which the worker's stack is too short panics with an
+    /// [`Error`](crate::error::Error) of status [`StackLimit`](crate::error::Status::StackLimit), which is then the task's error.
     ///
     /// ```
     /// use vgpu_pool::pool::{Config, Pool, Worker};
@@ -134,6 +136,10 @@ impl Worker {
     {
         let fork = StackJob::<B, RB>::new(b);
         let link = NonNull::from(&fork.job.link);
+        if !self.has_stack_to_fork(link.addr().get()) {
+            // SAFETY: nobody else has heard of the job.
+            self.refuse_to_fork(unsafe { fork.take_closure() });
+        }
         // SAFETY: the frame stays until the pop below, and what `a` forks it joins before.
         unsafe { self.forks().push(link) };
         if self.deque().is_empty() {
@@ -154,6 +160,19 @@ impl Worker {
             Ok(right) => (left, right),
             Err(payload) => resume_unwind(payload),
         }
+    }
+
+    /// Ends a recursion that is too deep for the stack: as an error of the task, not as a crash of the program.
+    #[cold]
+    #[inline(never)]
+    fn refuse_to_fork<B>(&self, b: B) -> ! {
+        drop_quietly(b);
+        let error = error!(
+            StackLimit,
+            "a fork at recursion's depth found worker {}'s stack almost used up; give the pool's workers a larger stack, or fork less deeply",
+            self.index()
+        );
+        resume_unwind(Box::new(error))
     }
 
     /// Takes a public job out of the deque again. If it cannot be had, waits until it is done, and returns false.

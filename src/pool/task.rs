@@ -192,8 +192,11 @@ pub(crate) fn drop_quietly<T>(value: T) {
     }
 }
 
-/// The error that tells of a caught panic.
+/// The error that tells of a caught panic: the error that it carries, if the library itself threw it.
 pub(crate) fn panic_error(payload: &Payload) -> Error {
+    if let Some(error) = payload.downcast_ref::<Error>() {
+        return error.clone();
+    }
     let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (None, Some(text)) => text.as_str(),

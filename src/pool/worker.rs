@@ -20,6 +20,8 @@ use core::ptr::{self, NonNull};
 const SEARCH_NS: u64 = 20_000;
 /// A worker with less stack than this left does not help while it waits: what it would run could need more.
 const STACK_RESERVE: usize = 128 << 10;
+/// A worker with less stack than this left does not fork: an error has to get out, and what a leaf calls needs room too.
+const STACK_LIMIT: usize = 64 << 10;
 /// How long a worker sleeps at most when it waits for another pool, whose completions do not know its bed.
 const FOREIGN_NAP_NS: u64 = 1_000_000;
 /// The index of a thread that runs tasks of a pool without being one of its workers.
@@ -36,6 +38,8 @@ pub struct Worker {
     random: Cell<u64>,
     /// The address below which this worker's stack is too short for helping.
     stack_reserve: usize,
+    /// The address below which it is too short for another fork.
+    stack_limit: usize,
 }
 
 /// Roughly where the stack ends that is in use.
@@ -44,11 +48,11 @@ fn stack_pointer() -> usize {
     (&raw const here).addr()
 }
 
-/// The lowest address at which the calling thread still helps; of a short stack a quarter is kept. A thread that runs on
-/// another stack than the system gave it, as fibers do, always helps: nobody knows where that one ends.
-fn stack_reserve() -> usize {
+/// The address at which so much of the calling thread's stack is left, but at most that part of what there is now. 0 for a thread
+/// that runs on another stack than the system gave it, as fibers do: nobody knows where that one ends.
+fn stack_mark(bytes: usize, part: usize) -> usize {
     let bottom = thread::stack_bottom();
-    stack_pointer().checked_sub(bottom).map_or(0, |left| bottom + STACK_RESERVE.min(left / 4))
+    stack_pointer().checked_sub(bottom).map_or(0, |left| bottom + bytes.min(left / part))
 }
 
 /// Something to run.
@@ -81,7 +85,8 @@ impl Worker {
             core,
             index,
             random: Cell::new((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            stack_reserve: stack_reserve(),
+            stack_reserve: stack_mark(STACK_RESERVE, 4),
+            stack_limit: stack_mark(STACK_LIMIT, 8),
         }
     }
 
@@ -94,6 +99,7 @@ impl Worker {
             index: GUEST,
             random: Cell::new(1),
             stack_reserve: 0,
+            stack_limit: 0,
         }
     }
 
@@ -285,6 +291,12 @@ impl Worker {
                 spin_loop();
             }
         }
+    }
+
+    /// Whether a frame at this address leaves stack enough for a fork.
+    #[inline(always)]
+    pub(crate) fn has_stack_to_fork(&self, frame: usize) -> bool {
+        frame >= self.stack_limit
     }
 
     fn has_stack_to_help(&self) -> bool {

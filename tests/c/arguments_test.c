@@ -238,7 +238,7 @@ static void struct_sizes(void) {
 static void names(void) {
     vgpu_status status;
     section("names of statuses, known and unknown; versions");
-    for (status = VGPU_OK; status >= VGPU_ERROR_ALREADY_STARTED; status--) {
+    for (status = VGPU_OK; status >= VGPU_ERROR_STACK_LIMIT; status--) {
         CHECK(strncmp(vgpu_status_name(status), "VGPU_", 5) == 0);
         CHECK(status == VGPU_OK || strcmp(vgpu_status_name(status), vgpu_status_name(status + 1)) != 0);
     }
