@@ -4,6 +4,8 @@ use super::{Implementation, Role};
 
 const FORKING: &[&str] =
     &["fib", "skynet", "nqueens", "matmul", "uts-t1", "uts-t3", "integrate", "cilksort", "cholesky", "uts-t3l"];
+/// Programs whose nodes have more than two children.
+const BRANCHING: &[&str] = &["skynet", "nqueens", "matmul", "uts-t1", "uts-t3", "cholesky", "uts-t3l"];
 const FORKING_AND_LATENCY: &[&str] = &[
     "fib",
     "skynet",
@@ -61,6 +63,7 @@ const LOOPS: &[&str] = &["for-empty", "for-cheap", "for-skewed"];
 const RUST: Implementation = Implementation {
     name: "",
     role: Role::Peer,
+    way_of: None,
     binary: "vgpu-bench-rs",
     programs: &[],
     tiny: false,
@@ -93,6 +96,7 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
         ..RUST
     },
     Implementation { name: "rayon", programs: EVERYTHING, ..RUST },
+    Implementation { name: "rayon-iter", way_of: Some("rayon"), programs: BRANCHING, ..RUST },
     Implementation { name: "chili", programs: FORKING_AND_LATENCY, ..RUST },
     Implementation { name: "chili-each", role: Role::Variant, programs: &["fib"], ..RUST },
     Implementation { name: "tokio", programs: &["submit", "wake", "idle"], ..RUST },

@@ -120,6 +120,9 @@ pub enum Role {
 pub struct Implementation {
     pub name: &'static str,
     pub role: Role,
+    /// The implementation that this is another way of using. Where one is compared with a peer it is compared with the peer's
+    /// best way.
+    pub way_of: Option<&'static str>,
     /// The file that runs it, beside the driver or among the C++ peers.
     pub binary: &'static str,
     /// The programs it runs.

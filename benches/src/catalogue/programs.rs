@@ -3,7 +3,7 @@
 use super::{Family, Kind, Program};
 
 const STACK_KIB: usize = 16 << 10;
-const DEEP_STACK_KIB: usize = 1 << 20;
+const DEEP_STACK_KIB: usize = 512 << 10;
 
 /// A program that forks and joins, for the fields in which most are alike.
 const BASE: Program = Program {

@@ -18,7 +18,7 @@ use loops::{Length, Loops};
 use pool::Pool;
 use pools::chili::{Chili, ChiliEach};
 use pools::plain::Plain;
-use pools::rayon::Rayon;
+use pools::rayon::{Rayon, RayonIter};
 use pools::tokio::Tokio;
 use pools::vgpu::{Vgpu, VgpuOutside};
 use pools::{chili, rayon, tokio, vgpu};
@@ -65,6 +65,7 @@ fn measure(request: &Request) -> Result<Sample, String> {
                 .or_else(|| idles_with_forks::<Rayon>(request)),
             rayon::VERSION,
         ),
+        "rayon-iter" => (forks::<RayonIter>(request), rayon::VERSION),
         "chili" => (forks::<Chili>(request).or_else(|| idles_with_forks::<Chili>(request)), chili::VERSION),
         "chili-each" => (forks::<ChiliEach>(request), chili::VERSION),
         "tokio" => (submits::<Tokio>(request).or_else(|| idles_with_tasks::<Tokio>(request)), tokio::VERSION),

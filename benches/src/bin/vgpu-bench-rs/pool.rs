@@ -24,6 +24,17 @@ pub trait Pool: Sized + Sync {
         B: for<'w> FnOnce(Self::Worker<'w>) -> RB + Send,
         RA: Send,
         RB: Send;
+
+    /// Calls `child` with every number below `count`, of which there is at least one, perhaps at the same time. A pool that
+    /// has nothing of its own for this forks halves, and the last child of a half runs inline.
+    #[inline(always)]
+    fn fork_each<T, F>(worker: Self::Worker<'_>, count: usize, child: &F) -> T
+    where
+        T: Gather,
+        F: for<'w> Fn(Self::Worker<'w>, usize) -> T + Sync,
+    {
+        fork_halves::<Self, T, F>(worker, 0, count, child)
+    }
 }
 
 /// What the children of a node return together.
@@ -43,9 +54,8 @@ impl Gather for u64 {
     }
 }
 
-/// Calls `child` with every number from `from` to, without, `to`, of which there is at least one: halves are forked, and the
-/// last child of a half runs inline.
-pub fn fork_each<P, T, F>(worker: P::Worker<'_>, from: usize, to: usize, child: &F) -> T
+/// As [`Pool::fork_each`], for pools that only join.
+fn fork_halves<P, T, F>(worker: P::Worker<'_>, from: usize, to: usize, child: &F) -> T
 where
     P: Pool,
     T: Gather,
@@ -57,8 +67,8 @@ where
     let middle = from + (to - from) / 2;
     let (left, right) = P::join(
         worker,
-        |worker| fork_each::<P, T, F>(worker, from, middle, child),
-        |worker| fork_each::<P, T, F>(worker, middle, to, child),
+        |worker| fork_halves::<P, T, F>(worker, from, middle, child),
+        |worker| fork_halves::<P, T, F>(worker, middle, to, child),
     );
     left.gather(right)
 }
@@ -91,5 +101,16 @@ impl<P: Pool> Pool for Counting<P> {
     {
         kernels::tally();
         P::join(worker, a, b)
+    }
+    #[inline(always)]
+    fn fork_each<T, F>(worker: Self::Worker<'_>, count: usize, child: &F) -> T
+    where
+        T: Gather,
+        F: for<'w> Fn(Self::Worker<'w>, usize) -> T + Sync,
+    {
+        for _ in 1..count {
+            kernels::tally();
+        }
+        P::fork_each(worker, count, child)
     }
 }

@@ -1,7 +1,7 @@
 //! What the pool is to reach, and whether it did in this run. Goals are ratios to peers, or to the machine, within the run.
 
 use crate::row::{Report, Row};
-use crate::score::{OURS, geometric_mean, speed_up, worker_counts};
+use crate::score::{OURS, best_way, geometric_mean, speed_up, worker_counts};
 use vgpu_bench::catalogue::PROGRAMS;
 
 /// A goal and what was measured.
@@ -103,7 +103,7 @@ fn best(
     figure: impl Fn(&Row) -> f64,
 ) -> Option<(&'static str, f64)> {
     let figures: Option<Vec<_>> =
-        peers.iter().map(|peer| Some((*peer, figure(report.find(program, workers, peer)?)))).collect();
+        peers.iter().map(|peer| Some((*peer, figure(best_way(report, program, workers, peer)?)))).collect();
     figures?.into_iter().min_by(|a, b| a.1.total_cmp(&b.1))
 }
 

@@ -20,7 +20,7 @@ use machine::Machine;
 use outcome::Outcome;
 use plan::Plan;
 use progress::Progress;
-use row::Report;
+use row::{Failure, Report};
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// False when something failed that should have run.
+/// False when our own pool failed somewhere.
 fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let report = if options.render_only { Report::read(&options.out)? } else { measure(options)? };
     report.write(&options.out)?;
@@ -88,7 +88,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         markdown::replace_between_marks(document, &tables)?;
     }
     summarise(&report, &options.out);
-    Ok(report.failures.is_empty())
+    Ok(!report.failures.iter().any(Failure::is_ours))
 }
 
 fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
@@ -101,6 +101,7 @@ fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
     }
     let mut report = Report { quick: options.quick, missing: plan.missing.clone(), ..Report::default() };
     for group in &plan.groups {
+        progress.begin_group(group.first().map_or("", |cell| cell.program.name));
         let mut outcomes: Vec<Outcome> = group.iter().map(Outcome::new).collect();
         for round in 0..plan.rounds_and_count() {
             // Each round begins with another cell, so that none always follows the same neighbour.

@@ -61,7 +61,7 @@ pub fn tables(report: &Report) -> String {
             write_table(&mut text, &table);
         }
     }
-    for (title, list) in [("Missing", &report.missing), ("Failed", &report.failures)] {
+    for (title, list) in report.lists() {
         if !list.is_empty() {
             let _ = writeln!(text, "\n### {title}\n");
             for entry in list {

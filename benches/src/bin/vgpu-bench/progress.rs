@@ -12,6 +12,13 @@ impl Progress {
         Progress(bar)
     }
 
+    /// Names the program that comes next, for whoever reads a log and sees no bar.
+    pub fn begin_group(&self, what: &str) {
+        if self.0.is_hidden() {
+            eprintln!("measuring {what}");
+        }
+    }
+
     /// Names the sample that comes next.
     pub fn begin(&self, what: String) {
         self.0.set_message(what);

@@ -2,10 +2,11 @@
 
 use crate::machine::Machine;
 use crate::outcome::Outcome;
+use crate::plan::Cell;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::{fs, io};
+use std::{fmt, fs, io};
 use vgpu_bench::catalogue::{self, Family, Implementation, Kind, Program, Role};
 
 /// One program on one implementation with one number of workers.
@@ -42,6 +43,11 @@ impl Row {
         catalogue::implementation(&self.implementation)
     }
 
+    /// Whether it is a row of the implementation of that name, in whatever way that was used.
+    pub fn is_way_of(&self, name: &str) -> bool {
+        self.of_implementation().is_some_and(|row| row.name == name || row.way_of == Some(name))
+    }
+
     pub fn is_ranked(&self) -> bool {
         self.of_implementation().is_some_and(|implementation| matches!(implementation.role, Role::Ours | Role::Peer))
     }
@@ -56,6 +62,34 @@ impl Row {
     }
 }
 
+/// A cell that was run and went wrong.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    pub program: String,
+    #[serde(rename = "impl")]
+    pub implementation: String,
+    pub workers: usize,
+    pub reason: String,
+}
+
+impl Failure {
+    /// Whether it is a failure of our pool. That of a peer is reported, and no more.
+    pub fn is_ours(&self) -> bool {
+        is_ours(&self.implementation)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {} with {}: {}", self.program, self.implementation, self.workers, self.reason)
+    }
+}
+
+/// Whether an implementation of that name is our pool, in whatever way it is called.
+pub fn is_ours(implementation: &str) -> bool {
+    implementation.starts_with("vgpu")
+}
+
 /// Everything that is reported.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -63,8 +97,7 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What could not be run here.
     pub missing: Vec<String>,
-    /// What was run and went wrong.
-    pub failures: Vec<String>,
+    pub failures: Vec<Failure>,
     pub quick: bool,
 }
 
@@ -73,7 +106,7 @@ pub struct Report {
 struct About {
     machine: Machine,
     missing: Vec<String>,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
     quick: bool,
 }
 
@@ -82,7 +115,15 @@ impl Report {
         for outcome in outcomes {
             match outcome.row() {
                 Ok(row) => self.rows.push(row),
-                Err(failure) => self.failures.push(format!("{}: {failure}", outcome.name())),
+                Err(reason) => {
+                    let Cell { program, implementation, workers, .. } = &outcome.cell;
+                    self.failures.push(Failure {
+                        program: program.name.to_owned(),
+                        implementation: implementation.name.to_owned(),
+                        workers: *workers,
+                        reason,
+                    });
+                }
             }
         }
     }
@@ -107,6 +148,12 @@ impl Report {
 
     pub fn of_family(&self, family: Family) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(move |row| row.of_program().is_some_and(|program| program.family == family))
+    }
+
+    /// What is not among the rows, in words.
+    pub fn lists(&self) -> [(&'static str, Vec<String>); 2] {
+        let failures = self.failures.iter().map(Failure::to_string).collect();
+        [("Missing", self.missing.clone()), ("Failed", failures)]
     }
 
     pub fn write(&self, folder: &Path) -> io::Result<()> {

@@ -28,13 +28,20 @@ pub fn worker_counts(report: &Report) -> Vec<usize> {
     counts
 }
 
+/// The row of an implementation, used in its best way.
+pub fn best_way<'r>(report: &'r Report, program: &str, workers: usize, implementation: &str) -> Option<&'r Row> {
+    let rows = report.rows.iter().filter(|row| row.program == program && row.workers == workers);
+    rows.filter(|row| row.is_way_of(implementation)).min_by(|a, b| a.cost().total_cmp(&b.cost()))
+}
+
 /// The scores, best first for each number of workers.
 pub fn scores(report: &Report) -> Vec<Score> {
     let mut scores = Vec::new();
     for workers in worker_counts(report) {
         let mut of_count: Vec<Score> = IMPLEMENTATIONS
             .iter()
-            .filter(|implementation| matches!(implementation.role, Role::Ours | Role::Peer) && !implementation.tiny)
+            .filter(|implementation| matches!(implementation.role, Role::Ours | Role::Peer))
+            .filter(|implementation| !implementation.tiny && implementation.way_of.is_none())
             .filter_map(|implementation| score(report, workers, implementation.name))
             .collect();
         of_count.sort_by(|a, b| a.mean_ratio.total_cmp(&b.mean_ratio));
@@ -45,7 +52,7 @@ pub fn scores(report: &Report) -> Vec<Score> {
 
 fn score(report: &Report, workers: usize, implementation: &'static str) -> Option<Score> {
     let ratios: Vec<f64> =
-        scored().filter_map(|program| report.find(program, workers, implementation)?.ratio_to_best).collect();
+        scored().filter_map(|program| best_way(report, program, workers, implementation)?.ratio_to_best).collect();
     (!ratios.is_empty()).then(|| Score {
         implementation,
         workers,
@@ -61,7 +68,7 @@ pub fn geometric_mean(report: &Report, peer: &str) -> Option<f64> {
         .flat_map(|program| worker_counts(report).into_iter().map(move |workers| (program, workers)))
         .filter_map(|(program, workers)| {
             let ours = report.find(program, workers, OURS)?;
-            let theirs = report.find(program, workers, peer)?;
+            let theirs = best_way(report, program, workers, peer)?;
             Some((ours.cost() / theirs.cost()).ln())
         })
         .collect();

@@ -1,7 +1,7 @@
 //! The report's tables as plain cells, for whatever writes them down.
 
 use crate::goals::goals;
-use crate::row::{Report, Row};
+use crate::row::{Report, Row, is_ours};
 use crate::score::{geometric_mean, scores, speed_up};
 use vgpu_bench::catalogue::{Kind, Program};
 
@@ -25,10 +25,6 @@ pub fn time(seconds: f64) -> String {
         s if s >= 1e-6 => format!("{:.2} us", s * 1e6),
         s => format!("{:.1} ns", s * 1e9),
     }
-}
-
-fn is_ours(implementation: &str) -> bool {
-    implementation.starts_with("vgpu")
 }
 
 fn ratio(row: &Row) -> String {

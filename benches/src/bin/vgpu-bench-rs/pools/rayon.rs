@@ -1,7 +1,7 @@
 //! rayon: forks find their worker in a thread-local; loops are parallel iterators.
 
 use crate::loops::Loops;
-use crate::pool::Pool;
+use crate::pool::{Gather, Pool};
 use crate::submit::Submit;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -42,6 +42,46 @@ impl Pool for Rayon {
         RB: Send,
     {
         rayon::join(|| a(()), || b(()))
+    }
+}
+
+/// rayon with a parallel iterator over the children of a node: it cuts them into few pieces as long as nobody steals.
+pub struct RayonIter(Rayon);
+
+impl Pool for RayonIter {
+    type Worker<'w> = ();
+
+    fn start(workers: usize, stack: usize) -> RayonIter {
+        RayonIter(<Rayon as Pool>::start(workers, stack))
+    }
+
+    fn run<R, W>(&self, work: W) -> R
+    where
+        W: for<'w> FnOnce(Self::Worker<'w>) -> R + Send,
+        R: Send,
+    {
+        self.0.run(work)
+    }
+
+    #[inline(always)]
+    fn join<A, B, RA, RB>((): Self::Worker<'_>, a: A, b: B) -> (RA, RB)
+    where
+        A: for<'w> FnOnce(Self::Worker<'w>) -> RA + Send,
+        B: for<'w> FnOnce(Self::Worker<'w>) -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        Rayon::join((), a, b)
+    }
+
+    #[inline(always)]
+    fn fork_each<T, F>((): Self::Worker<'_>, count: usize, child: &F) -> T
+    where
+        T: Gather,
+        F: for<'w> Fn(Self::Worker<'w>, usize) -> T + Sync,
+    {
+        let gathered = (0..count).into_par_iter().map(|i| child((), i)).reduce_with(T::gather);
+        gathered.expect("a node that forks has children")
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::Program;
 use super::shared::{At, Cells};
-use crate::pool::{Pool, fork_each};
+use crate::pool::Pool;
 use vgpu_bench::kernels::{CHOLESKY_LEAF, cholesky_leaf, solve_leaf, subtract_leaf};
 
 pub struct Factor {
@@ -48,7 +48,7 @@ fn solve<P: Pool>(worker: P::Worker<'_>, l: Block, b: Block) {
         // SAFETY: blocks of the matrix; this fork owns B, and L is done.
         return unsafe { solve_leaf(l.at.0, b.at.0, b.stride) };
     }
-    fork_each::<P, (), _>(worker, 0, 2, &|worker, row| {
+    P::fork_each(worker, 2, &|worker, row| {
         let (left, right) = (b.quarter(row, 0), b.quarter(row, 1));
         solve::<P>(worker, l.quarter(0, 0), left);
         subtract::<P>(worker, left, l.quarter(1, 0), right);
@@ -63,7 +63,7 @@ fn subtract_square<P: Pool>(worker: P::Worker<'_>, a: Block, c: Block) {
         return unsafe { subtract_leaf(a.at.0, a.at.0, c.at.0, c.stride) };
     }
     for k in 0..2 {
-        fork_each::<P, (), _>(worker, 0, 3, &|worker, i| match i {
+        P::fork_each(worker, 3, &|worker, i| match i {
             0 => subtract_square::<P>(worker, a.quarter(0, k), c.quarter(0, 0)),
             1 => subtract::<P>(worker, a.quarter(1, k), a.quarter(0, k), c.quarter(1, 0)),
             _ => subtract_square::<P>(worker, a.quarter(1, k), c.quarter(1, 1)),
@@ -78,7 +78,7 @@ fn subtract<P: Pool>(worker: P::Worker<'_>, a: Block, b: Block, c: Block) {
         return unsafe { subtract_leaf(a.at.0, b.at.0, c.at.0, c.stride) };
     }
     for k in 0..2 {
-        fork_each::<P, (), _>(worker, 0, 4, &|worker, i| {
+        P::fork_each(worker, 4, &|worker, i| {
             let (row, column) = (i / 2, i % 2);
             subtract::<P>(worker, a.quarter(row, k), b.quarter(column, k), c.quarter(row, column));
         });

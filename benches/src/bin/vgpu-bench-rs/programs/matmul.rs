@@ -2,7 +2,7 @@
 
 use super::Program;
 use super::shared::{At, Cells};
-use crate::pool::{Pool, fork_each};
+use crate::pool::Pool;
 use vgpu_bench::kernels::{MATMUL_LEAF, matmul_leaf};
 
 pub struct Product {
@@ -22,7 +22,7 @@ fn multiply<P: Pool>(worker: P::Worker<'_>, blocks: [At<i32>; 3], size: usize, s
     let half = size / 2;
     let quarter = |of: At<i32>, row: usize, column: usize| of.plus((row * stride + column) * half);
     for k in 0..2 {
-        fork_each::<P, (), _>(worker, 0, 4, &|worker, i| {
+        P::fork_each(worker, 4, &|worker, i| {
             let (row, column) = (i / 2, i % 2);
             let blocks = [quarter(a, row, k), quarter(b, k, column), quarter(c, row, column)];
             multiply::<P>(worker, blocks, half, stride);

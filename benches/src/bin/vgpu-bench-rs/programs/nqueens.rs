@@ -1,7 +1,7 @@
 //! Every way to place n queens: the board is copied for each child, and each legal move is a child.
 
 use super::Program;
-use crate::pool::{Pool, fork_each};
+use crate::pool::Pool;
 use std::hint::black_box;
 use vgpu_bench::kernels::{self, Board, QUEENS_MAX};
 
@@ -18,7 +18,7 @@ fn solutions<P: Pool>(worker: P::Worker<'_>, board: &Board, row: u32, size: u32)
     if count == 0 {
         return 0;
     }
-    fork_each::<P, u64, _>(worker, 0, count, &|worker, i| {
+    P::fork_each(worker, count, &|worker, i| {
         let mut next = *board;
         next[row as usize] = moves[i];
         solutions::<P>(worker, &next, row + 1, size)

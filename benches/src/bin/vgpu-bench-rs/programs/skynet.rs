@@ -1,7 +1,7 @@
 //! Ten children at each level; a leaf returns its number.
 
 use super::Program;
-use crate::pool::{Pool, fork_each};
+use crate::pool::Pool;
 use std::hint::black_box;
 
 const CHILDREN: u64 = 10;
@@ -15,9 +15,7 @@ fn skynet<P: Pool>(worker: P::Worker<'_>, first: u64, leaves: u64) -> u64 {
         return first;
     }
     let part = leaves / CHILDREN;
-    fork_each::<P, u64, _>(worker, 0, CHILDREN as usize, &|worker, i| {
-        skynet::<P>(worker, first + i as u64 * part, part)
-    })
+    P::fork_each(worker, CHILDREN as usize, &|worker, i| skynet::<P>(worker, first + i as u64 * part, part))
 }
 
 impl Program for Skynet {

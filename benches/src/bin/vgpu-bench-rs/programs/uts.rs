@@ -1,7 +1,7 @@
 //! Unbalanced tree search: the tree is known only as far as it has been walked, and its subtrees differ widely in size.
 
 use super::Program;
-use crate::pool::{Gather, Pool, fork_each};
+use crate::pool::{Gather, Pool};
 use std::hint::black_box;
 use std::marker::PhantomData;
 use vgpu_bench::kernels::{UTS_BINOMIAL, UTS_GEOMETRIC, UtsNode, UtsTree};
@@ -80,7 +80,7 @@ fn search<P: Pool>(worker: P::Worker<'_>, tree: &UtsTree, node: &UtsNode) -> Fou
     if children == 0 {
         return Found { nodes: 1, leaves: 1, depth: node.depth };
     }
-    let below = fork_each::<P, Found, _>(worker, 0, children, &|worker, i| search::<P>(worker, tree, &node.child(i)));
+    let below = P::fork_each(worker, children, &|worker, i| search::<P>(worker, tree, &node.child(i)));
     Found { nodes: below.nodes + 1, ..below }
 }
 

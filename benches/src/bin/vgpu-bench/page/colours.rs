@@ -10,6 +10,7 @@ pub(super) fn of(implementation: &str) -> RGBColor {
         "vgpu" => RGBColor(36, 86, 200),
         "vgpu-cpp" => RGBColor(86, 130, 226),
         "rayon" => RGBColor(217, 119, 6),
+        "rayon-iter" => RGBColor(240, 172, 92),
         "chili" => RGBColor(190, 24, 93),
         "chili-each" => RGBColor(226, 122, 164),
         "tokio" => RGBColor(126, 34, 206),

@@ -61,13 +61,13 @@ fn machine(page: &mut String, report: &Report) {
 }
 
 fn lists(page: &mut String, report: &Report) {
-    for (title, list) in [("Missing", &report.missing), ("Failed", &report.failures)] {
+    for (title, list) in report.lists() {
         if list.is_empty() {
             continue;
         }
         let _ = writeln!(page, "<h2>{title}</h2>\n<ul>");
         for entry in list {
-            let _ = writeln!(page, "<li>{}</li>", escape(entry));
+            let _ = writeln!(page, "<li>{}</li>", escape(&entry));
         }
         page.push_str("</ul>\n");
     }
