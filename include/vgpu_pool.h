@@ -270,6 +270,11 @@
 #define VGPU_CONJ_TRANS 113
 
 /**
+ * The layout of the fork structs below. A program compiled for one layout must not fork in a library of another.
+ */
+#define VGPU_FORK_LAYOUT 1
+
+/**
  * The outcome of a task that may still be running.
  */
 typedef struct vgpu_future vgpu_future;
@@ -414,6 +419,65 @@ typedef int32_t (*vgpu_tile_fn)(struct vgpu_worker *worker,
                                 size_t row_end,
                                 size_t col_begin,
                                 size_t col_end);
+
+/**
+ * A link of a worker's private stack of forked jobs. For vgpu_pool.hpp alone.
+ */
+typedef struct vgpu_fork_link {
+    /**
+     * The link pushed after this one.
+     */
+    struct vgpu_fork_link *newer;
+    /**
+     * The link pushed before this one.
+     */
+    struct vgpu_fork_link *older;
+} vgpu_fork_link;
+
+/**
+ * A forked job, on the frame that forked it. For vgpu_pool.hpp alone.
+ */
+typedef struct vgpu_fork_job {
+    /**
+     * Its place on the private stack.
+     */
+    struct vgpu_fork_link link;
+    /**
+     * Runs the job on the worker that took it, and then calls vgpu_fork_finish(). It must not unwind.
+     */
+    void (*run)(struct vgpu_fork_job *job, struct vgpu_worker *worker);
+    /**
+     * Room for the library, which fills it when the job becomes public.
+     */
+    uint64_t done[6];
+} vgpu_fork_job;
+
+/**
+ * The first words of a vgpu_worker, which belong to its own thread. For vgpu_pool.hpp alone.
+ */
+typedef struct vgpu_fork_words {
+    /**
+     * The newest link of the private stack.
+     */
+    struct vgpu_fork_link *newest;
+    /**
+     * The newest link that others know.
+     */
+    struct vgpu_fork_link *last_public;
+    /**
+     * The oldest link, which is no job.
+     */
+    struct vgpu_fork_link base;
+    /**
+     * The two ends of the worker's deque, top and bottom: nothing is there to steal unless the first is below the second.
+     * Other threads change the first: to be read atomically.
+     */
+    const ptrdiff_t *ends;
+    /**
+     * The lowest address of a frame that may fork.
+     */
+    size_t stack_limit;
+} vgpu_fork_words;
 
 #ifdef __cplusplus
 extern "C" {
@@ -808,6 +872,43 @@ VGPU_API vgpu_status vgpu_dgemm(struct vgpu_pool *pool,
                                 double beta,
                                 double *c,
                                 int64_t ldc);
+
+/**
+ * The fork layout of this library: VGPU_FORK_LAYOUT of the header it was built with.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API uint32_t vgpu_fork_layout(void);
+
+/**
+ * Publishes the worker's oldest private job, and more of them while other workers have nothing to do. For vgpu_pool.hpp alone.
+ *
+ * @param worker  the calling worker
+ * @note Thread safety: on the worker's own thread.
+ */
+VGPU_API void vgpu_fork_promote(struct vgpu_worker *worker);
+
+/**
+ * Takes a public job back, or waits until the worker that has it is done, running other work meanwhile. For vgpu_pool.hpp alone.
+ *
+ * @param worker  the calling worker
+ * @param job     its newest job, which it has just taken off its private stack
+ * @return 1 if the caller is to run the job, 0 if the job is done
+ * @note Thread safety: on the worker's own thread. May block.
+ */
+VGPU_API int32_t vgpu_fork_take_back(struct vgpu_worker *worker,
+                                     struct vgpu_fork_job *job);
+
+/**
+ * Says that a job is done which this worker took from another and has run. The job may be gone when this returns.
+ * For vgpu_pool.hpp alone.
+ *
+ * @param worker  the calling worker
+ * @param job     the job
+ * @note Thread safety: on the worker's own thread, once.
+ */
+VGPU_API void vgpu_fork_finish(struct vgpu_worker *worker,
+                               struct vgpu_fork_job *job);
 
 #ifdef __cplusplus
 }  // extern "C"

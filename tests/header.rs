@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "mod",
     "status",
     "error",
@@ -22,6 +22,7 @@ const ORDER: [&str; 14] = [
     "parallel",
     "worker",
     "gemm",
+    "fork",
 ];
 
 fn root() -> PathBuf {

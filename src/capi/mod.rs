@@ -8,6 +8,7 @@
 pub mod callbacks;
 pub mod config;
 pub mod error;
+pub mod fork;
 pub mod future;
 pub mod gemm;
 pub mod group;

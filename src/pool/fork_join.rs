@@ -15,12 +15,15 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+/// Runs a job on the worker that took it. It does not unwind.
+type RunFn = unsafe extern "C" fn(NonNull<Job>, &Worker);
+
 /// The part of a forked job that the queues know.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Job {
     link: Link,
-    run: unsafe fn(NonNull<Job>, &Worker),
+    run: RunFn,
     /// Written when the job becomes public: nobody waits for a private one.
     done: UnsafeCell<MaybeUninit<Completion<()>>>,
 }
@@ -33,6 +36,19 @@ impl Job {
     pub(crate) unsafe fn run(job: NonNull<Job>, worker: &Worker) {
         // SAFETY: the frame of a job that was taken waits for it to be run.
         unsafe { (job.as_ref().run)(job, worker) }
+    }
+
+    /// Says that the job is done, and wakes whoever waits for it. The frame may go now.
+    ///
+    /// # Safety
+    /// The job was taken from a deque by this thread, has been run, and this is said once.
+    pub(crate) unsafe fn finish(job: NonNull<Job>, worker: &Worker) {
+        // SAFETY: taken from a deque, hence public; set once. After this only addresses are used.
+        let wakeups = unsafe { job.as_ref().done().set(()) };
+        wakeups.wake_blocked();
+        if let Some(address) = wakeups.helpers() {
+            worker.core().sleep().notify_waiters(address);
+        }
     }
 
     /// # Safety
@@ -70,7 +86,7 @@ where
     ///
     /// # Safety
     /// `job` begins a `StackJob<F, R>` whose frame waits for `done`; called once.
-    unsafe fn run(job: NonNull<Job>, worker: &Worker) {
+    unsafe extern "C" fn run(job: NonNull<Job>, worker: &Worker) {
         // SAFETY: the frame lives until `done` is set, and its owner does not touch the closure of a stolen job.
         let this = unsafe { job.cast::<Self>().as_ref() };
         // SAFETY: as above.
@@ -78,12 +94,8 @@ where
         let outcome = catch_unwind(AssertUnwindSafe(|| closure(worker)));
         // SAFETY: the frame's owner reads it when the job is done.
         this.outcome.with_mut(|place| unsafe { (*place).write(outcome) });
-        // SAFETY: stolen, hence public; and set once. The frame may go now: only addresses are used from here on.
-        let wakeups = unsafe { this.job.done().set(()) };
-        wakeups.wake_blocked();
-        if let Some(address) = wakeups.helpers() {
-            worker.core().sleep().notify_waiters(address);
-        }
+        // SAFETY: taken by this thread, and run just now.
+        unsafe { Job::finish(job, worker) };
     }
 
     /// # Safety
@@ -102,6 +114,12 @@ where
         // SAFETY: by contract; the caller has seen that the job is done.
         self.outcome.with(|place| unsafe { (*place).assume_init_read() })
     }
+}
+
+#[cfg(feature = "capi")]
+impl Job {
+    /// Where `run` lies, behind the link, and how large a job is; the C++ header has jobs of its own.
+    pub(crate) const OFFSET_OF_RUN: usize = core::mem::offset_of!(Job, run);
 }
 
 impl Worker {
@@ -178,7 +196,7 @@ impl Worker {
     /// Takes a public job out of the deque again. If it cannot be had, waits until it is done, and returns false.
     #[cold]
     #[inline(never)]
-    fn take_back(&self, job: &Job) -> bool {
+    pub(crate) fn take_back(&self, job: &Job) -> bool {
         // SAFETY: the job is public.
         let done = unsafe { job.done() };
         // First this question: the worker may have run the job itself, in a wait, and the deque may hold older ones.
@@ -216,7 +234,7 @@ impl Worker {
     /// is one left to be found without asking.
     #[cold]
     #[inline(never)]
-    fn promote(&self) {
+    pub(crate) fn promote(&self) {
         if self.is_guest() {
             return;
         }

@@ -35,6 +35,8 @@ use crate::error::Result;
 use crate::os::alloc::{Allocator, Owned};
 use crate::os::fork;
 use crate::topology::Caches;
+#[cfg(feature = "capi")]
+pub(crate) use fork_join::Job;
 pub(crate) use task::Work;
 #[cfg(feature = "capi")]
 pub(crate) use task::{Header, Task, TaskRef, drop_quietly, panic_error};

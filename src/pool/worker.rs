@@ -28,18 +28,21 @@ const FOREIGN_NAP_NS: u64 = 1_000_000;
 pub const GUEST: usize = usize::MAX;
 
 /// The context of running work: the worker that runs it. Tasks and forks get it as an argument.
+///
+/// Its first words are laid out for the C++ header as well: see `capi/fork.rs`.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Worker {
     forks: ForkStack,
     /// Its own; a guest's is somebody else's, and is only looked at.
     deque: *const Deque<Job>,
+    /// The address below which the stack is too short for another fork.
+    stack_limit: usize,
     core: *const Core,
     index: usize,
     random: Cell<u64>,
     /// The address below which this worker's stack is too short for helping.
     stack_reserve: usize,
-    /// The address below which it is too short for another fork.
-    stack_limit: usize,
 }
 
 /// Roughly where the stack ends that is in use.
@@ -59,6 +62,16 @@ fn stack_mark(bytes: usize, part: usize) -> usize {
 enum Work {
     Job(NonNull<Job>),
     Task(TaskRef),
+}
+
+#[cfg(feature = "capi")]
+impl Worker {
+    /// Where its words lie that the C++ header uses: the private stack, the deque's address, the stack's limit.
+    pub(crate) const OFFSETS: [usize; 3] = [
+        core::mem::offset_of!(Worker, forks),
+        core::mem::offset_of!(Worker, deque),
+        core::mem::offset_of!(Worker, stack_limit),
+    ];
 }
 
 impl Awaited for Shutdown {

@@ -109,6 +109,7 @@ impl<T> Buffer<T> {
 
 /// The deque. One thread, the owner, pushes and pops at the bottom; any thread steals at the top.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Deque<T> {
     top: AtomicIsize,
     bottom: AtomicIsize,

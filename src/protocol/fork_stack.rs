@@ -52,6 +52,7 @@ use core::ptr::{self, NonNull};
 
 /// The part of a job that the stack knows. The first field of the job, so that either's address is the other's.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Link {
     /// Written when this stops being the newest job, and not before.
     newer: Cell<MaybeUninit<NonNull<Link>>>,
@@ -75,6 +76,7 @@ impl Link {
 
 /// One worker's forked jobs. Not `Sync`: it stays on its worker's thread.
 #[derive(Debug)]
+#[repr(C)]
 pub struct ForkStack {
     newest: Cell<*const Link>,
     last_public: Cell<*const Link>,
