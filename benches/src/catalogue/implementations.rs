@@ -95,6 +95,14 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
         from: "this repository, with a C++ compiler",
         ..RUST
     },
+    Implementation {
+        name: "vgpu-cpp",
+        role: Role::Variant,
+        binary: "vgpu-bench-vgpu-cpp",
+        programs: FORKING_AND_LATENCY,
+        from: "this repository, with g++",
+        ..RUST
+    },
     Implementation { name: "rayon", programs: EVERYTHING, ..RUST },
     Implementation { name: "rayon-iter", way_of: Some("rayon"), programs: BRANCHING, ..RUST },
     Implementation { name: "chili", programs: FORKING_AND_LATENCY, ..RUST },
