@@ -32,9 +32,13 @@ unsafe impl Send for Allocator {}
 unsafe impl Sync for Allocator {}
 
 unsafe extern "C-unwind" fn system_allocate(_: *mut c_void, size: usize, align: usize) -> *mut c_void {
+    // The quick way, for what it aligns anyway.
+    if align <= mem::align_of::<libc::max_align_t>() {
+        // SAFETY: any size may be asked for.
+        return unsafe { libc::malloc(size.max(1)) };
+    }
     let mut memory = ptr::null_mut();
-    let align = align.max(mem::size_of::<*mut c_void>());
-    // SAFETY: `memory` is a valid place for the result; `align` is a power of two and a multiple of a pointer's size.
+    // SAFETY: `memory` is a valid place for the result; `align` is a power of two, larger than a pointer.
     match unsafe { libc::posix_memalign(&mut memory, align, size) } {
         0 => memory,
         _ => ptr::null_mut(),
@@ -125,9 +129,15 @@ unsafe impl<T: Sync> Sync for Owned<T> {}
 impl<T> Owned<T> {
     /// Moves `value` to the heap. When there is no memory the value is dropped.
     pub fn new(allocator: Allocator, value: T) -> Result<Owned<T>> {
+        Owned::new_with(allocator, || value)
+    }
+
+    /// Makes a value on the heap, in place. When there is no memory `make` is dropped.
+    #[inline]
+    pub fn new_with(allocator: Allocator, make: impl FnOnce() -> T) -> Result<Owned<T>> {
         let memory = allocator.allocate(Layout::new::<T>())?.cast::<T>();
         // SAFETY: fresh memory of the right layout.
-        unsafe { memory.write(value) };
+        unsafe { memory.write(make()) };
         Ok(Owned { value: memory, allocator, owns: PhantomData })
     }
 

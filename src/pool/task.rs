@@ -91,6 +91,7 @@ impl<W: Work<R>, R: Send> Task<W, R> {
         &VTable { run: Self::run, discard: Self::discard, take: Self::take, free: Self::free };
 
     /// A task with two references: the queue's and the handle's.
+    #[inline(always)]
     pub(crate) fn new(core: &Core, group: *const GroupCore, storage: Storage, work: W) -> Task<W, R> {
         Task {
             header: Header {
@@ -109,7 +110,7 @@ impl<W: Work<R>, R: Send> Task<W, R> {
 
     /// Puts a task on the heap of its pool.
     pub(crate) fn allocate(core: &Core, group: *const GroupCore, work: W) -> Result<NonNull<Header>> {
-        let task = Owned::new(core.allocator(), Task::new(core, group, Storage::Heap, work))?;
+        let task = Owned::new_with(core.allocator(), || Task::new(core, group, Storage::Heap, work))?;
         Ok(Owned::into_raw(task).cast())
     }
 
