@@ -22,10 +22,11 @@ REAL    := $(SONAME).$(MINOR).$(PATCH)
 OUT     := $(TARGET)/lib
 RUST_A  := $(TARGET)/release/libvgpu_pool.a
 HEADER  := include/vgpu_pool.h
+HEADERS := $(HEADER) include/vgpu_pool.hpp
 
 # $(TARGET) itself is laid out like an installation: $(TARGET)/include, $(TARGET)/lib, $(TARGET)/lib/pkgconfig.
 LIBRARY := $(OUT)/$(REAL) $(OUT)/$(SONAME) $(OUT)/libvgpu_pool.so $(OUT)/libvgpu_pool.a \
-           $(OUT)/pkgconfig/vgpu_pool.pc $(TARGET)/include/vgpu_pool.h
+           $(OUT)/pkgconfig/vgpu_pool.pc $(addprefix $(TARGET)/,$(HEADERS))
 
 # -u pulls each exported function out of the static library; the version script hides everything else.
 # nodelete: threads may still run library code when a plugin host calls dlclose. defs: no symbol is left to chance.
@@ -46,7 +47,7 @@ EXAMPLES   := $(EX)/hello $(EX)/gemm $(EX)/npy_gemm $(EX)/exceptions
 RPATH       = -Wl,-rpath,'$$ORIGIN/../lib'
 USE_LIB     = -L$(OUT) -lvgpu_pool $(RPATH)
 
-C_TESTS      := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c))
+C_TESTS      := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c)) $(patsubst tests/cpp/%.cpp,%,$(wildcard tests/cpp/*_test.cpp))
 TESTS_DIR    := $(TARGET)/tests-c
 ASAN_DIR     := $(TARGET)/tests-asan
 SANITIZE     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -54,7 +55,8 @@ SANITIZE_ENV := ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:abort_on
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help lib examples demo test test-c asan valgrind header install uninstall setup clean FORCE
+.PHONY: all help lib examples demo test test-c asan valgrind verify verify-check deletions tsan miri asan-rust soak bench bench-quick header install uninstall \
+        setup clean FORCE
 
 all: lib examples
 
@@ -66,6 +68,15 @@ help:
 	@echo 'make test-c     the C tests alone'
 	@echo 'make asan       the C tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make valgrind   the C examples under valgrind'
+	@echo 'make verify     the models under loom and shuttle; prints what they found, writes verification/README.md'
+	@echo '                VERIFY_DEEP=1 make verify is the long version, which writes nothing'
+	@echo 'make deletions  deletes each fence, look and wake-up in turn, and asks that a model falls'
+	@echo 'make tsan       the Rust tests under ThreadSanitizer'
+	@echo 'make miri       the Rust tests under Miri'
+	@echo 'make asan-rust  the Rust tests under AddressSanitizer; all three need a nightly toolchain and say what is missing'
+	@echo 'make soak       10^9 operations on the deque and as many on the queue, on real threads'
+	@echo 'make bench      this pool beside its peers, an hour on a quiet machine; tables and plots in $(TARGET)/report'
+	@echo 'make bench-quick  the same in a minute, to see that it works'
 	@echo 'make header     writes include/vgpu_pool.h and abi/exports.txt from src/capi/'
 	@echo 'make install    PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make uninstall  takes away what install put there'
@@ -109,7 +120,7 @@ $(OUT)/pkgconfig/vgpu_pool.pc: abi/vgpu_pool.pc.in Cargo.toml Makefile
 	@mkdir -p $(@D)
 	@$(call PC,lib) > $@
 
-$(TARGET)/include/vgpu_pool.h: $(HEADER)
+$(TARGET)/include/%: include/%
 	@mkdir -p $(@D)
 	@cp $< $@
 
@@ -118,7 +129,7 @@ header:
 
 install: lib
 	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig'
-	install -m 644 $(HEADER) '$(DESTDIR)$(PREFIX)/include/vgpu_pool.h'
+	install -m 644 $(HEADERS) '$(DESTDIR)$(PREFIX)/include'
 	install -m 755 $(OUT)/$(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(REAL)'
 	ln -sf $(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_pool.so'
@@ -129,7 +140,7 @@ install: lib
 	@echo 'Installed. Where $(PREFIX)/$(LIBDIR) is one of the system loader'"'"'s folders, run ldconfig once.'
 
 uninstall:
-	rm -f '$(DESTDIR)$(PREFIX)/include/vgpu_pool.h' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
+	rm -f '$(DESTDIR)$(PREFIX)/include/'vgpu_pool.h '$(DESTDIR)$(PREFIX)/include/'vgpu_pool.hpp '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
 	    '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME).'*
 
@@ -172,8 +183,39 @@ $(ASAN_DIR)/%_test: tests/c/%_test.c $(wildcard tests/c/*.h) $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(C_STD) $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread -lm
 
+# The C++ header needs C++17.
+$(TESTS_DIR)/%_test: tests/cpp/%_test.cpp $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CXX) -std=c++17 $(WARNINGS) -Werror $(CXXFLAGS) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread
+
+$(ASAN_DIR)/%_test: tests/cpp/%_test.cpp $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CXX) -std=c++17 $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread
+
 valgrind: examples
 	@scripts/valgrind.sh $(EX)
+
+verify:
+	@scripts/verify.sh
+
+# Needs the logs of a run: those of `make verify`, or of the steps loom and shuttle of `make test`.
+verify-check:
+	@scripts/verify.sh check
+
+deletions:
+	@scripts/deletions.sh
+
+tsan miri asan-rust:
+	@scripts/sanitize.sh $@
+
+soak:
+	VGPU_SOAK=1000000000 $(CARGO) test --locked --release --test stress_deque -- --nocapture --test-threads 1
+
+bench:
+	@scripts/bench.sh
+
+bench-quick:
+	@scripts/bench.sh --quick
 
 test:
 	@scripts/test.sh
@@ -185,4 +227,4 @@ setup:
 	@scripts/setup.sh
 
 clean:
-	rm -rf $(OUT) $(EX) $(TESTS_DIR) $(ASAN_DIR) $(TARGET)/include $(TARGET)/check $(TARGET)/data $(TARGET)/venv
+	rm -rf $(OUT) $(EX) $(TESTS_DIR) $(ASAN_DIR) $(TARGET)/bench $(TARGET)/report $(TARGET)/include $(TARGET)/check $(TARGET)/data $(TARGET)/venv

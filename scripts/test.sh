@@ -57,8 +57,9 @@ step 'clippy' clippy
 step 'documentation' documentation
 step 'rust tests' cargo test --locked
 step 'rust tests with the C ABI' cargo test --locked --lib --features capi
-step 'loom' cargo test --locked --features loom -- --nocapture
-step 'shuttle' cargo test --locked --features shuttle -- --nocapture
+step 'loom' scripts/verify.sh loom
+step 'shuttle' scripts/verify.sh shuttle
+step 'verification table' scripts/verify.sh check
 step 'library' make --no-print-directory lib
 step 'symbols' scripts/symbols.sh "$target/lib/libvgpu_pool.so.1"
 step 'compile matrix' scripts/compile_matrix.sh include

@@ -29,6 +29,7 @@ type Result<T> = std::result::Result<T, String>;
 
 /// `loom|group|name|threads=|ops=|bound=|executions=|outcomes=|seconds=`
 struct Model {
+    test: String,
     threads: String,
     operations: String,
     executions: u64,
@@ -50,6 +51,7 @@ enum Verdict {
 
 /// `zoo|group|mistake|killed by MODEL|execution=|twin=`
 struct Wrong {
+    test: String,
     by: String,
     execution: u64,
     twin_passes: bool,
@@ -87,12 +89,13 @@ fn number<T: std::str::FromStr>(field: &str, key: &str) -> Result<T> {
 }
 
 impl Findings {
-    fn add(&mut self, kind: &str, fields: &[&str]) -> Result<()> {
+    fn add(&mut self, test: &str, kind: &str, fields: &[&str]) -> Result<()> {
         let new = match (kind, fields) {
             ("loom", &[group, name, threads, operations, bound, executions, outcomes, seconds]) => {
                 let (seen, golden) = value(outcomes, "outcomes=")?.split_once('/').ok_or("outcomes without a `/`")?;
                 let key = (group.into(), name.into(), value(bound, "bound=")?.into());
                 let model = Model {
+                    test: test.into(),
                     threads: value(threads, "threads=")?.into(),
                     operations: value(operations, "ops=")?.into(),
                     executions: number(executions, "executions=")?,
@@ -115,6 +118,7 @@ impl Findings {
             }
             ("zoo", &[group, mistake, by, execution, twin]) => {
                 let wrong = Wrong {
+                    test: test.into(),
                     by: value(by, "killed by ")?.into(),
                     execution: number(execution, "execution=")?,
                     twin_passes: value(twin, "twin=")? == "pass",
@@ -143,15 +147,18 @@ impl Findings {
         let mut findings = Findings::default();
         for log in logs {
             let text = fs::read_to_string(log).map_err(|error| format!("{log}: {error}; run `make verify` first"))?;
-            for line in text.lines() {
-                // On one thread the test harness leaves `test NAME ... ` before the first line that a test prints.
-                let line =
-                    line.rsplit_once(" ... ").filter(|_| line.starts_with("test ")).map_or(line, |(_, rest)| rest);
+            let mut test = "";
+            for mut line in text.lines() {
+                // On one thread the test harness leaves `test NAME ... ` before the first line that a test prints, and ends
+                // with a line of the verdict. On several threads it prints both at once, when the test is over.
+                if let Some((name, rest)) = line.strip_prefix("test ").and_then(|line| line.split_once(" ... ")) {
+                    (test, line) = (name, rest);
+                }
                 let Some((kind, rest)) = line.split_once('|') else { continue };
                 if let Some((_, count)) = KINDS.iter().find(|row| row.0 == kind) {
                     let mut fields: Vec<_> = rest.rsplitn(*count, '|').collect();
                     fields.reverse();
-                    findings.add(kind, &fields).map_err(|complaint| format!("{log}: {line}: {complaint}"))?;
+                    findings.add(test, kind, &fields).map_err(|complaint| format!("{log}: {line}: {complaint}"))?;
                 }
             }
         }
@@ -278,7 +285,7 @@ impl Table {
 
 fn models(findings: &Findings, hidden: &[&str], out: &mut String) {
     let mut table =
-        Table::new(&["protocol", "model", "threads", "operations", "bound", "executions", "outcomes", "time"]);
+        Table::new(&["protocol", "model", "threads", "operations", "bound", "executions", "outcomes", "time", "test"]);
     for ((group, name, bound), model) in &findings.models {
         table.row(vec![
             group.clone(),
@@ -289,6 +296,7 @@ fn models(findings: &Findings, hidden: &[&str], out: &mut String) {
             model.executions.to_string(),
             format!("{}/{}", model.seen, model.golden),
             format!("{:.2} s", model.seconds),
+            model.test.clone(),
         ]);
     }
     let executions: u64 = findings.models.values().map(|model| model.executions).sum();
@@ -328,9 +336,10 @@ fn sites(findings: &Findings, hidden: &[&str], out: &mut String) {
 }
 
 fn zoo(findings: &Findings, hidden: &[&str], out: &mut String) {
-    let mut loom = Table::new(&["protocol", "wrong design", "killed by", "at execution"]);
+    let mut loom = Table::new(&["protocol", "wrong design", "killed by", "at execution", "test"]);
     for ((group, mistake), wrong) in &findings.zoo {
-        loom.row(vec![group.clone(), mistake.clone(), wrong.by.clone(), wrong.execution.to_string()]);
+        let execution = wrong.execution.to_string();
+        loom.row(vec![group.clone(), mistake.clone(), wrong.by.clone(), execution, wrong.test.clone()]);
     }
     let mut shuttle = Table::new(&["wrong design", "at schedule"]);
     for (name, at) in &findings.falls {

@@ -1,0 +1,229 @@
+#!/usr/bin/env bash
+# Deletes each fence, each look before a sleep and each wake-up, one at a time, in a copy of the sources, and asks that a
+# loom test fails which passes without the deletion. Writes what fell into verification/deletions.md.
+#     scripts/deletions.sh                    all of them
+#     scripts/deletions.sh src/pool/core.rs   those in one file; verification/deletions.md stays as it is
+# A line that is no longer found where this script looks for it is an error: its deletion must be thought of anew.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+only=${1:-}
+page=$PWD/verification/deletions.md
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/deletions RUST_BACKTRACE=0
+
+# The working tree as it is, committed or not.
+git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- -cf - | tar -xf - -C "$scratch"
+cd "$scratch"
+
+table=
+survivors=0
+known=' '
+
+build() {
+    cargo test --locked --quiet --features loom --test loom --no-run >log 2>&1 || { cat log >&2; fail "$1"; }
+}
+
+run() { # run TEST
+    timeout 300 cargo test --locked --quiet --features loom --test loom -- --exact "$1" >log 2>&1
+}
+
+fail() {
+    echo "deletions: $1" >&2
+    exit 1
+}
+
+section() {
+    table+=$'\n'"## $1"$'\n\n| deleted | where | test that falls |\n|---|---|---|\n'
+}
+
+in_file() {
+    file=$1
+}
+
+# deleted FUNCTION WHAT TEST OLD NEW [LINES]
+#     Puts NEW in the place of OLD, which must be found on one line of the file, or on LINES of them. TEST must then fail.
+deleted() {
+    local function=$1 what=$2 test=$3 old=$4 new=$5 lines=${6:-1} found row
+    [ -z "$only" ] || [ "$only" = "$file" ] || return 0
+    found=$(grep -cF -- "$old" "$file" || true)
+    [ "$found" = "$lines" ] || fail "$file, $function: on $found lines instead of $lines: $old"
+    case $known in
+        *" $test "*) ;;
+        *)
+            build 'the sources do not compile as they are'
+            run "$test" && grep -q '^test result: ok. 1 passed' log || { cat log >&2; fail "$test does not pass as it is"; }
+            known+="$test "
+            ;;
+    esac
+    cp "$file" kept
+    awk -v old="$old" -v new="$new" '
+        { at = index($0, old); print at ? substr($0, 1, at - 1) new substr($0, at + length(old)) : $0 }
+    ' kept >"$file"
+    build "$file, $function: does not compile without: $old"
+    row="| $what | \`$file\`, \`$function\` | "
+    if run "$test"; then
+        row+='**survives**'
+        survivors=$((survivors + 1))
+    elif grep -q '^test result: FAILED' log; then
+        row+="\`$test\`"
+    else
+        cat log >&2
+        fail "$file, $function: $test came to no end without: $old"
+    fi
+    cp kept "$file"
+    echo "$row |"
+    table+="$row |"$'\n'
+}
+
+section 'Fences'
+
+in_file src/protocol/deque.rs
+deleted pop 'the fence' deque::one_thief_owner_on_main \
+    'fence(site::POP_FENCE);' ''
+deleted steal 'the fence' deque::one_thief_owner_on_main \
+    'fence(site::STEAL_FENCE);' ''
+
+in_file src/protocol/event_count.rs
+deleted notify_one 'the fence' event_count::one_worker_one_producer \
+    'fence(site::NOTIFY_FENCE);' ''
+deleted announce 'the fence' event_count::one_worker_one_producer \
+    'fence(site::ANNOUNCE_FENCE);' ''
+deleted end_search 'the fence' event_count::the_last_searcher_wakes_a_successor \
+    'fence(site::END_SEARCH_FENCE);' ''
+
+section 'Looks before a sleep'
+
+in_file src/pool/worker.rs
+deleted search 'the second look for work' pool::a_task_runs_and_its_pool_ends \
+    '!core.has_work() && ' ''
+deleted search 'the last searcher'"'"'s look, at both places' pool::a_fork_is_stolen_and_joined \
+    'sleep.end_search(self.index, || core.has_work());' 'sleep.end_search(self.index, || false);' 2
+
+in_file src/pool/core.rs
+deleted has_work 'the look at the inbox' pool::a_task_runs_and_its_pool_ends \
+    'self.inbox.has_work() || ' ''
+deleted has_work 'the look at the deques' pool::a_fork_is_stolen_and_joined \
+    ' || self.deques.iter().any(|deque| !deque.is_empty())' ''
+
+in_file src/protocol/queue.rs
+deleted has_work 'the look at every shard but the first' pool::a_fork_is_stolen_and_joined \
+    'self.shards.iter().any(Shard::has_work)' 'self.shards[0].has_work()'
+
+in_file src/protocol/event_count.rs
+deleted end_search 'the last searcher'"'"'s look' event_count::the_last_searcher_wakes_a_successor \
+    'if more_work() {' 'if false {'
+
+in_file verification/worker_loop.rs
+deleted search 'the second look for work' event_count::one_worker_one_producer \
+    '|| host.has_work() ' ''
+deleted search 'the answer of `register_helper`' countdown::a_count_with_a_helper_can_be_used_again \
+    '!registered || ' ''
+deleted search 'the last searcher'"'"'s look' event_count::the_last_searcher_wakes_a_successor \
+    'sleep.end_search(worker, || host.has_work());' 'sleep.end_search(worker, || false);'
+
+in_file src/protocol/parker.rs
+deleted park 'the comparison with which it parks' parker::permits_before_during_and_after \
+    'self.state.compare_exchange(EMPTY, PARKED, RELAXED).is_ok()' '{ self.state.store(PARKED, RELAXED); true }'
+deleted park 'the look for the permit after a sleep' parker::permits_before_during_and_after \
+    'while self.state.swap(EMPTY, site::PARK_TAKE) != NOTIFIED {' 'if self.state.swap(EMPTY, site::PARK_TAKE) != NOTIFIED {'
+
+in_file src/protocol/completion.rs
+deleted wait 'the look for the outcome' completion::a_waiter_wakes_and_sees_the_outcome \
+    'if state & DONE != 0 {' 'if false {'
+deleted wait 'what the word must still hold' completion::a_waiter_wakes_and_sees_the_outcome \
+    'futex_wait(&self.state, state | BLOCKED, deadline_ns)' 'futex_wait(&self.state, self.state.load(RELAXED), deadline_ns)'
+deleted register_helper 'the look for the outcome' completion::a_helper_wakes_and_sees_the_outcome \
+    '& DONE == 0' '& 0 == 0'
+deleted register_callback 'the look for the outcome' completion::a_callback_is_called_once \
+    'match self.state.fetch_or(CALLBACK, site::REGISTER) & DONE {' 'match self.state.fetch_or(CALLBACK, site::REGISTER) & 0 {'
+
+in_file src/protocol/countdown.rs
+deleted wait 'the look for zero' countdown::the_waiter_and_the_last_finisher_see_all_work \
+    'if word & COUNT == 0 {' 'if false {'
+deleted wait 'what the word must still hold' countdown::the_waiter_and_the_last_finisher_see_all_work \
+    'futex_wait(&self.word, word | BLOCKED, deadline_ns)' 'futex_wait(&self.word, self.word.load(RELAXED), deadline_ns)'
+deleted register_helper 'the look for zero' countdown::a_helper_wakes_and_sees_the_work \
+    '& COUNT != 0' '& 0 == 0'
+
+in_file src/protocol/task_state.rs
+deleted wait_until_sole 'the look for other references' task_state::storage_is_used_again_after_everybody_has_let_go \
+    'if word / REFERENCE == 1 {' 'if false {'
+deleted wait_until_sole 'what the word must still hold' task_state::storage_is_used_again_after_everybody_has_let_go \
+    'futex_wait(&self.word, word | AWAITED, None)' 'futex_wait(&self.word, self.word.load(RELAXED), None)'
+
+in_file src/sync_checked.rs
+deleted futex_wait 'the simulated kernel'"'"'s comparison' parker::permits_before_during_and_after \
+    'if word.0.load(Ordering::Relaxed) != expected {' 'if false {'
+
+section 'Wake-ups'
+
+in_file src/protocol/parker.rs
+deleted unpark 'the wake-up' parker::permits_before_during_and_after \
+    'futex_wake(&self.state, 1);' ''
+
+in_file src/protocol/event_count.rs
+deleted wake_one 'every permit' event_count::one_worker_one_producer \
+    'seat.parker.unpark();' '' 3
+
+in_file src/protocol/completion.rs
+deleted wake_blocked 'the wake-up' completion::a_waiter_wakes_and_sees_the_outcome \
+    'futex_wake(self.word, u32::MAX);' ''
+
+in_file src/protocol/countdown.rs
+deleted wake_blocked 'the wake-up' countdown::the_waiter_and_the_last_finisher_see_all_work \
+    'futex_wake(self.word, u32::MAX);' ''
+
+in_file src/protocol/task_state.rs
+deleted wake_owner 'the wake-up' task_state::storage_is_used_again_after_everybody_has_let_go \
+    'futex_wake(self.word, u32::MAX);' ''
+
+in_file src/pool/core.rs
+deleted enqueue 'the notification of a sleeper' pool::a_task_runs_and_its_pool_ends \
+    'self.sleep.notify_one(home);' ''
+deleted submit 'the wake-up of who closes, when the visit ends' pool::what_is_accepted_runs_before_the_end \
+    'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();'
+deleted close 'the permits for the end' pool::a_task_runs_and_its_pool_ends \
+    'self.sleep.wake_all();' ''
+
+in_file src/pool/task.rs
+deleted complete 'the wake-up of blocked waiters' pool::a_task_runs_and_its_pool_ends \
+    'wakeups.wake_blocked();' ''
+deleted complete 'the wake-up of workers that wait for the task' pool::a_task_that_waits_for_a_task_wakes \
+    'if let Some(address) = wakeups.helpers() {' 'if let Some(address) = None::<usize> {'
+deleted complete 'the wake-up of who waits for the group' pool::a_group_is_done_when_its_tasks_are \
+    'finished.wake_blocked();' ''
+deleted complete 'the wake-up of workers that wait for the group' pool::a_task_that_waits_for_a_group_wakes \
+    'if let Some(address) = finished.helpers() {' 'if let Some(address) = None::<usize> {'
+deleted complete 'the wake-up of who closes' pool::a_task_runs_and_its_pool_ends \
+    'core.shutdown().finish().wake_blocked();' 'let _ = core.shutdown().finish();'
+deleted drop 'the wake-up of the storage'"'"'s owner' pool::a_frame_is_left_alone_when_run_returns \
+    'released.wake_owner();' ''
+
+in_file src/pool/fork_join.rs
+deleted promote_one 'the notification of a sleeper' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
+    'self.core().sleep().notify_one(self.index() + 1);' ''
+deleted finish 'the wake-up of the worker that forked' pool::a_fork_is_stolen_and_joined \
+    'if let Some(address) = wakeups.helpers() {' 'if let Some(address) = None::<usize> {'
+deleted take_back 'the wait for the thief' pool::a_frame_that_panics_waits_for_its_thief \
+    'self.wait_until(done, None);' ''
+deleted join 'the question who has a public job, at both places' fork_stack::a_panic_leaves_no_half_running \
+    'self.take_back(&fork.job) {' 'true {' 2
+
+section 'Publishing private jobs'
+
+in_file src/pool/fork_join.rs
+deleted join 'the publication at a fork' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
+    'self.promote();' ''
+
+in_file src/pool/worker.rs
+deleted wait_until 'the publication of all private jobs before a wait' fork_stack::a_wait_publishes_all_private_jobs \
+    'self.promote_all();' ''
+
+[ "$survivors" = 0 ] || fail "$survivors deletions survive"
+[ -n "$only" ] || {
+    # What is written by hand ends where the first table begins.
+    sed '/^## Fences$/,$d' "$page" >page
+    printf '%s' "${table#?}" >>page
+    cp page "$page"
+}
