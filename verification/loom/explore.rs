@@ -21,8 +21,9 @@ pub struct Report {
 }
 
 thread_local! {
+    /// The model that this thread explores.
+    static RUNNING: RefCell<Option<String>> = const { RefCell::new(None) };
     static FAILURE: RefCell<Option<String>> = const { RefCell::new(None) };
-    static CATCHING: RefCell<bool> = const { RefCell::new(false) };
 }
 
 /// Keeps the message of a failing model instead of printing it, on threads that explore. What is meant to panic in a model
@@ -32,24 +33,26 @@ fn install_hook() {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if !CATCHING.with(|c| *c.borrow()) {
-                return before(info);
-            }
+            let Some(running) = RUNNING.with_borrow(Option::clone) else { return before(info) };
             let text = info
                 .payload()
                 .downcast_ref::<&str>()
                 .map(|s| s.to_string())
                 .or_else(|| info.payload().downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "a panic without text".into());
-            FAILURE.with(|f| {
-                f.borrow_mut().get_or_insert_with(|| text.lines().next().unwrap_or("").into());
+            let first = FAILURE.with_borrow_mut(|failure| {
+                failure.get_or_insert_with(|| text.lines().next().unwrap_or("").into()).clone()
             });
+            // What is dropped after a failure may fail too, and then the process ends here.
+            if text.starts_with("panic in a destructor") || text.starts_with("panic in a function that cannot unwind") {
+                eprintln!("{running} failed: {first}");
+            }
         }));
     });
 }
 
-/// Explores `model` with at most `bound` preemptions and tells what was seen. Each execution returns its outcome.
-pub fn explore(bound: usize, model: impl Fn() -> u64 + Send + Sync + 'static) -> Report {
+/// Explores a model with at most `bound` preemptions and tells what was seen. Each execution returns its outcome.
+pub fn explore(title: &str, bound: usize, model: impl Fn() -> u64 + Send + Sync + 'static) -> Report {
     // A model makes and drops thousands of stacks a second: two at once wait for each other's page tables, and take longer
     // than one after the other.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -64,19 +67,19 @@ pub fn explore(bound: usize, model: impl Fn() -> u64 + Send + Sync + 'static) ->
     builder.max_duration = None;
     builder.max_permutations = None;
     let record = seen.clone();
-    FAILURE.with(|f| f.borrow_mut().take());
-    CATCHING.with(|c| *c.borrow_mut() = true);
+    FAILURE.take();
+    RUNNING.set(Some(title.into()));
     let result = catch_unwind(AssertUnwindSafe(move || {
         builder.check(move || {
             record.lock().unwrap().0 += 1;
             let outcome = model();
             // The code under test may have caught what loom or an assertion complained of.
-            assert!(FAILURE.with(|f| f.borrow().is_none()), "see the first failure");
+            assert!(FAILURE.with_borrow(Option::is_none), "see the first failure");
             record.lock().unwrap().1.insert(outcome);
         })
     }));
-    CATCHING.with(|c| *c.borrow_mut() = false);
-    let message = FAILURE.with(|f| f.borrow_mut().take());
+    RUNNING.take();
+    let message = FAILURE.take();
     let failure = result.err().map(|_| message.unwrap_or_else(|| "failed without a message".into()));
     let (executions, outcomes) = {
         let seen = seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -3,7 +3,6 @@
 //! Every model ends by closing the pool and joining its workers, so a job that stays private although somebody waits for
 //! it is a deadlock.
 
-use crate::explore::deep;
 use crate::model::Model;
 use loom::thread;
 use std::sync::Arc;
@@ -178,10 +177,6 @@ fn panic() -> u64 {
 #[test]
 fn both_halves_of_a_fork_are_done_and_seen() {
     FORK.verify();
-    // A million and a half executions.
-    if deep() {
-        Model { bound: 2, ..FORK }.verify();
-    }
 }
 
 #[test]

@@ -69,24 +69,27 @@ impl Model {
         }
     }
 
-    /// As [`pass`](Self::pass); the long version allows one preemption more besides.
+    /// As [`pass`](Self::pass). The long version allows one preemption more besides, unless the model is large without.
     pub(crate) fn verify(&self) {
-        self.pass();
-        if deep() {
+        let executions = self.pass();
+        if deep() && executions < 30_000 {
             Model { bound: self.bound + 1, ..*self }.pass();
         }
     }
 
-    /// The design passes, and shows exactly the outcomes. A model that has passed is not run again.
-    pub(crate) fn pass(&self) {
-        static PASSED: Mutex<BTreeMap<(String, usize), &str>> = Mutex::new(BTreeMap::new());
+    /// The design passes, and shows exactly the outcomes. Says in how many executions. A model that has passed is not run
+    /// again.
+    pub(crate) fn pass(&self) -> usize {
+        /// For each title and bound: the code that passed, and its executions.
+        type Passed = BTreeMap<(String, usize), (&'static str, usize)>;
+        static PASSED: Mutex<Passed> = Mutex::new(BTreeMap::new());
         let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
         let (title, code) = (self.title(), self.run.code());
-        if let Some(first) = passed.get(&(title.clone(), self.bound)) {
-            assert_eq!(*first, code, "two models are called {title}");
-            return;
+        if let Some(&(first, executions)) = passed.get(&(title.clone(), self.bound)) {
+            assert_eq!(first, code, "two models are called {title}");
+            return executions;
         }
-        let report = explore(self.bound, self.prepared());
+        let report = explore(&title, self.bound, self.prepared());
         let golden: BTreeSet<u64> = self.outcomes.iter().copied().collect();
         println!(
             "loom|{}|threads={}|ops={}|bound={}|executions={}|outcomes={}/{}|seconds={:.2}",
@@ -103,13 +106,15 @@ impl Model {
             panic!("{title} failed at execution {}: {failure}", report.executions);
         }
         assert_eq!(report.outcomes, golden, "{title}: the outcomes seen (left) are not the golden ones (right)");
-        passed.insert((title, self.bound), code);
+        passed.insert((title, self.bound), (code, report.executions));
+        report.executions
     }
 
     /// The design fails. Returns the words that tell by which model, and at which execution.
     pub(crate) fn refute(&self, design: &str) -> String {
-        let report = explore(self.bound, self.prepared());
-        let (title, executions) = (self.title(), report.executions);
+        let title = self.title();
+        let report = explore(&title, self.bound, self.prepared());
+        let executions = report.executions;
         match report.failure {
             // A limit of loom is no finding: it may be a thread that goes on reading a stale value, which no machine does.
             Some(failure) if failure.contains("maximum number of branches") => {

@@ -3,17 +3,17 @@
 //! Every model ends by closing the pool and joining its workers, so that a lost wake-up or a count that is not taken back
 //! shows as a deadlock.
 
+use crate::fork_stack::with_pool;
 use crate::model::Model;
 use loom::thread;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use vgpu_pool::error::{Error, Result, Status};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::pool::core::Core;
 use vgpu_pool::pool::{Group, WhenFull, Worker};
 use vgpu_pool::protocol::completion::Completion;
-use vgpu_pool::sync::UnsafeCell;
 
 fn new_core(workers: usize) -> Arc<Core> {
     Arc::new(Core::new(Allocator::SYSTEM, workers, 2, WhenFull::Error).unwrap())
@@ -197,6 +197,71 @@ fn a_group_is_done_when_its_tasks_are() {
     GROUP.verify();
 }
 
+/// A task that has nothing to do but to begin.
+fn begin(begun: &Completion<()>) -> Result<()> {
+    // SAFETY: each is set once.
+    unsafe { begun.set(()) }.wake_blocked();
+    Ok(())
+}
+
+/// Two tasks from outside, the first of which cannot end before the second has begun, so that both workers must come. One
+/// that searches keeps the submitter from waking the other, and must do so itself when it has found the first task.
+///
+/// Outcomes: worker 0 runs the first (0), or worker 1 (1).
+const TWO_TASKS: Model = Model {
+    name: "two tasks at once",
+    threads: 3,
+    operations: 5,
+    bound: 1,
+    outcomes: &[0, 1],
+    run: &two_tasks,
+    ..SUBMIT
+};
+fn two_tasks() -> u64 {
+    with_pool(2, |core| {
+        // Time for the workers to search and to go to sleep.
+        thread::yield_now();
+        let begun = Arc::new(Completion::new());
+        let second = begun.clone();
+        let first = core
+            .try_submit(move |worker| {
+                begun.wait(None);
+                Ok(worker.index() as u64)
+            })
+            .unwrap();
+        drop(core.try_submit(move |_| begin(&second)).unwrap());
+        first.get().unwrap()
+    })
+}
+
+#[test]
+fn a_searcher_that_finds_one_of_two_tasks_wakes_another_for_the_other() {
+    TWO_TASKS.verify();
+}
+
+/// A task cannot end before another has begun, which it has submitted to its worker's own shard.
+///
+/// Outcomes: as above.
+const CHILD: Model = Model { name: "task waits for its child to begin", run: &child, ..TWO_TASKS };
+fn child() -> u64 {
+    with_pool(2, |core| {
+        let inside = core.clone();
+        let task = move |worker: &Worker| {
+            let begun = Arc::new(Completion::new());
+            let child = begun.clone();
+            drop(inside.try_submit(move |_| begin(&child))?);
+            begun.wait(None);
+            Ok(worker.index() as u64)
+        };
+        core.try_submit(task).unwrap().get().unwrap()
+    })
+}
+
+#[test]
+fn a_child_is_found_in_any_shard() {
+    CHILD.verify();
+}
+
 /// Where a piece of work stops until everybody else had the time to go to sleep, if the checker so chooses.
 struct Gate {
     begun: Completion<()>,
@@ -206,8 +271,7 @@ struct Gate {
 impl Gate {
     /// The work has begun, and goes on when the gate is open.
     fn pass(&self) -> Result<()> {
-        // SAFETY: set once.
-        unsafe { self.begun.set(()) }.wake_blocked();
+        begin(&self.begun)?;
         self.go.wait(None);
         Ok(())
     }
@@ -219,108 +283,34 @@ impl Gate {
     }
 }
 
-/// Runs `first` as the first task of a pool of two workers, opens the gate, and ends the pool. Says which worker it was.
-///
-/// The inbox is filled before the workers start, with tasks of which the first that runs does so. So it makes no
-/// difference in which shard the pool puts which, which depends on where in memory the model lies.
-fn on_two_workers(first: fn(&Arc<Core>, &Worker, &Arc<Gate>)) -> u64 {
-    let core = new_core(2);
-    let gate = Arc::new(Gate { begun: Completion::new(), go: Completion::new() });
-    let (begun, on_second) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    for _ in 0..4 {
-        let (inside, gate) = (core.clone(), gate.clone());
-        let (begun, on_second) = (begun.clone(), on_second.clone());
+/// A task that waits for something which passes the gate on the other worker. Says which worker waits.
+fn waits(wait: fn(&Arc<Core>, &Arc<Gate>)) -> u64 {
+    with_pool(2, |core| {
+        let gate = Arc::new(Gate { begun: Completion::new(), go: Completion::new() });
+        let (inside, inner) = (core.clone(), gate.clone());
         let task = move |worker: &Worker| {
-            if !begun.swap(true, Relaxed) {
-                on_second.store(worker.index() == 1, Relaxed);
-                first(&inside, worker, &gate);
-            }
-            Ok(())
+            wait(&inside, &inner);
+            Ok(worker.index() as u64)
         };
-        drop(core.try_submit(task).unwrap());
-    }
-    let workers = [0, 1].map(|index| spawn_worker(&core, index));
-    gate.open();
-    core.close();
-    for worker in workers {
-        worker.join().unwrap();
-    }
-    u64::from(on_second.load(Relaxed))
+        let future = core.try_submit(task).unwrap();
+        gate.open();
+        future.get().unwrap()
+    })
 }
 
-/// What a fork's frame holds. The two sides do not use it at the same time, or loom complains.
-struct Frame(UnsafeCell<u32>);
-
-// SAFETY: see above.
-unsafe impl Sync for Frame {}
-
-impl Frame {
-    fn use_it(&self) {
-        // SAFETY: the right side alone while the fork lasts, its caller after; loom checks.
-        self.0.with_mut(|uses| unsafe { *uses += 1 });
-    }
-}
-
-/// A fork whose left side cannot end before its right side has begun, so that the worker which does not fork must come
-/// and steal.
-fn fork(worker: &Worker, gate: &Gate, panics: bool) {
-    let frame = Frame(UnsafeCell::new(0));
-    let shared = &frame;
-    let joined = catch_unwind(AssertUnwindSafe(|| {
-        worker.join(
-            |_| {
-                gate.begun.wait(None);
-                if panics {
-                    resume_unwind(Box::new("as asked"));
-                }
-            },
-            |_| {
-                gate.pass().unwrap();
-                shared.use_it();
-            },
-        );
-    }));
-    assert_eq!(joined.is_err(), panics);
-    frame.use_it();
-}
-
-/// Outcomes: worker 0 forks (0), or worker 1 (1).
-const FORK: Model = Model {
-    name: "fork, steal, join",
-    threads: 3,
-    operations: 7,
-    bound: 1,
-    outcomes: &[0, 1],
-    run: &|| on_two_workers(|_, worker, gate| fork(worker, gate, false)),
-    ..SUBMIT
-};
-
-/// As above, with a left side that panics while the right side runs.
-const FORK_PANICS: Model =
-    Model { name: "fork, steal, panic", run: &|| on_two_workers(|_, worker, gate| fork(worker, gate, true)), ..FORK };
-
-#[test]
-fn a_fork_is_stolen_and_joined() {
-    FORK.verify();
-}
-
-#[test]
-fn a_frame_that_panics_waits_for_its_thief() {
-    FORK_PANICS.verify();
-}
-
-/// A task waits for another, which the other worker has begun. No thread is interrupted but where it blocks.
+/// A task waits for another, which the other worker has begun.
 ///
-/// One outcome: worker 0, which then is the first to take a task, waits.
+/// Outcomes: worker 0 waits (0), or worker 1 (1).
 const WAIT_INSIDE: Model = Model {
     name: "task waits for a task",
-    operations: 9,
+    threads: 3,
+    operations: 6,
     bound: 0,
     outcomes: &[0],
-    run: &|| on_two_workers(wait_inside),
-    ..FORK
+    run: &|| waits(wait_inside),
+    ..SUBMIT
 };
-fn wait_inside(core: &Arc<Core>, _worker: &Worker, gate: &Arc<Gate>) {
+fn wait_inside(core: &Arc<Core>, gate: &Arc<Gate>) {
     let inner = gate.clone();
     let future = core.try_submit(move |_| inner.pass()).unwrap();
     gate.begun.wait(None);
@@ -329,10 +319,9 @@ fn wait_inside(core: &Arc<Core>, _worker: &Worker, gate: &Arc<Gate>) {
 
 /// A task waits for a group, whose one task the other worker has begun.
 ///
-/// One outcome: as above.
-const GROUP_INSIDE: Model =
-    Model { name: "task waits for a group", run: &|| on_two_workers(group_inside), ..WAIT_INSIDE };
-fn group_inside(core: &Arc<Core>, _worker: &Worker, gate: &Arc<Gate>) {
+/// Outcomes: as above.
+const GROUP_INSIDE: Model = Model { name: "task waits for a group", run: &|| waits(group_inside), ..WAIT_INSIDE };
+fn group_inside(core: &Arc<Core>, gate: &Arc<Gate>) {
     let inner = gate.clone();
     let mut group = Group::new(core).unwrap();
     group.submit(move |_| inner.pass()).unwrap();
