@@ -12,8 +12,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/deletions RUST_BACKTRACE=0
 
-# The working tree as it is, committed or not.
-git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- -cf - | tar -xf - -C "$scratch"
+# The working tree as it is, committed or not. Its times are those of now, so that nothing built before passes for new.
+git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- -cf - | tar -xmf - -C "$scratch"
 cd "$scratch"
 
 table=
