@@ -205,7 +205,7 @@ deleted drop 'the wake-up of the storage'"'"'s owner' pool::a_frame_is_left_alon
     'released.wake_owner();' ''
 
 in_file src/pool/fork_join.rs
-deleted finish 'the wake-up of the worker that forked' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
+deleted finish 'the wake-up of the worker that forked' fork_stack::both_halves_of_a_fork_are_done_and_seen \
     'if let Some(address) = wakeups.helpers() {' 'if let Some(address) = None::<usize> {'
 deleted promote_one 'the notification of a sleeper' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
     'self.core().sleep().notify_one(self.index() + 1);' ''
@@ -215,14 +215,20 @@ section 'Private jobs'
 in_file src/pool/fork_join.rs
 deleted join 'the publication of the only job' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
     'self.promote();' ''
-deleted take_back 'the question whether the job is done' fork_stack::a_wait_publishes_all_private_jobs \
+deleted take_back 'the question whether the job is done' fork_stack::a_frame_takes_no_job_but_its_own \
     'if done.is_done() {' 'if false {'
-deleted take_back 'the wait for the thief' fork_stack::a_panic_leaves_no_half_running \
+deleted take_back 'the wait for the thief' fork_stack::both_halves_of_a_fork_are_done_and_seen \
     'self.wait_until(done, None);' ''
 
 in_file src/pool/worker.rs
 deleted wait_until 'the publication of all jobs before a wait' fork_stack::a_wait_publishes_all_private_jobs \
     'self.promote_all();' ''
+
+section 'The end'
+
+in_file src/pool/core.rs
+deleted drop 'the freeing of what is left in the inbox' pool::a_task_is_run_or_cancelled \
+    'while let Some(task) = self.inbox.pop(0) {' 'while let Some(task) = None {'
 
 [ "$survivors" = 0 ] || fail "$survivors deletions survive"
 [ -n "$only" ] || {

@@ -1,10 +1,14 @@
 //! The pool as a Rust program uses it, on real threads.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+use std::alloc::{self, Layout};
+use std::ffi::c_void;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use vgpu_pool::error::{Error, Result, Status};
+use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::parallel::{self, Tiling};
 use vgpu_pool::pool::{Config, Pinning, Pool, WhenFull, Worker};
 
@@ -239,6 +243,34 @@ fn destroying_runs_what_was_accepted() {
     pool.wait_all().unwrap();
     drop(Arc::into_inner(pool));
     assert_eq!(done.load(SeqCst), 200);
+}
+
+/// A worker takes tasks out of the queue that somebody has cancelled before. Those that it does not come to, the pool frees.
+#[test]
+fn destroying_frees_what_was_cancelled() {
+    static BLOCKS: AtomicUsize = AtomicUsize::new(0);
+    unsafe extern "C-unwind" fn allocate(_: *mut c_void, size: usize, align: usize) -> *mut c_void {
+        BLOCKS.fetch_add(1, SeqCst);
+        // SAFETY: the pool asks for no empty blocks.
+        unsafe { alloc::alloc(Layout::from_size_align(size, align).unwrap()).cast() }
+    }
+    unsafe extern "C-unwind" fn free(_: *mut c_void, memory: *mut c_void, size: usize, align: usize) {
+        BLOCKS.fetch_sub(1, SeqCst);
+        // SAFETY: from `allocate`, with the same size and alignment.
+        unsafe { alloc::dealloc(memory.cast(), Layout::from_size_align(size, align).unwrap()) }
+    }
+    // SAFETY: any thread may call them.
+    let allocator = unsafe { Allocator::from_host(allocate, free, ptr::null_mut()) };
+    for _ in 0..20 {
+        let pool = Pool::new(&Config { workers: 1, pinning: Pinning::Off, allocator, ..Config::default() }).unwrap();
+        let futures: Vec<_> = (0..100).map(|_| pool.submit(|_| ()).unwrap()).collect();
+        for future in &futures {
+            let _ = future.cancel();
+        }
+        drop(futures);
+        drop(pool);
+        assert_eq!(BLOCKS.load(SeqCst), 0);
+    }
 }
 
 fn fib(worker: &Worker, n: u64) -> u64 {

@@ -331,3 +331,16 @@ impl Core {
         self.sleep.wake_all();
     }
 }
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // Tasks that were cancelled, or run by whoever waited for them, may have left their entries behind. In a forked child
+        // the queue may have stopped in the middle of a step; there they stay.
+        if self.generation == fork::generation() {
+            while let Some(task) = self.inbox.pop(0) {
+                // SAFETY: the queue's reference comes with the pointer.
+                drop(unsafe { TaskRef::adopt(task) });
+            }
+        }
+    }
+}

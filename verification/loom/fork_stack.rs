@@ -4,11 +4,12 @@
 //! it is a deadlock.
 
 use crate::model::Model;
+use crate::pool::watched_memory;
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use vgpu_pool::error::Status;
-use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::pool::core::Core;
 use vgpu_pool::pool::{Group, WhenFull, Worker};
 use vgpu_pool::protocol::parker::Parker;
@@ -16,7 +17,7 @@ use vgpu_pool::sync::UnsafeCell;
 
 /// Runs `action` on the calling thread with a pool of so many workers, and ends the pool.
 pub(crate) fn with_pool(workers: usize, action: impl FnOnce(&Arc<Core>) -> u64) -> u64 {
-    let core = Arc::new(Core::new(Allocator::SYSTEM, workers, 2, WhenFull::Block).unwrap());
+    let core = Arc::new(Core::new(watched_memory(), workers, 2, WhenFull::Block).unwrap());
     let threads: Vec<_> = (0..workers)
         .map(|index| {
             let core = core.clone();
@@ -49,13 +50,19 @@ impl Place {
     }
 }
 
+/// Lets the other threads come as far as they can: past a search, which itself lets others go first once, and into a sleep.
+pub(crate) fn dawdle() {
+    thread::yield_now();
+    thread::yield_now();
+}
+
 /// What one half of a fork does: writes its place, and says on which worker.
 fn half(place: &Place, worker: &Worker) -> u64 {
     place.write(1);
     worker.index() as u64
 }
 
-/// A fork on one of two workers.
+/// A fork on one of two workers. The second half takes so long that the first worker may fall asleep over it.
 ///
 /// Outcomes: both halves on the worker that forked (1), or the second on the other (2).
 const FORK: Model =
@@ -64,7 +71,11 @@ fn fork() -> u64 {
     with_pool(2, |core| {
         core.run(|worker| {
             let places = [Place::new(), Place::new()];
-            let (a, b) = worker.join(|worker| half(&places[0], worker), |worker| half(&places[1], worker));
+            let slow = |worker: &Worker| {
+                dawdle();
+                half(&places[1], worker)
+            };
+            let (a, b) = worker.join(|worker| half(&places[0], worker), slow);
             assert_eq!(places[0].read() + places[1].read(), 2);
             assert_eq!(a, worker.index() as u64);
             Ok(1 + u64::from(a != b))
@@ -141,6 +152,45 @@ fn wait() -> u64 {
     })
 }
 
+/// As in the model before, a wait inside an inner fork runs the inner job, which ends the wait: a thread from outside cancels
+/// the task that is waited for. The outer job is still in the deque then, and must be left there for its own frame.
+///
+/// One outcome: the outer job ran after the inner frame had ended.
+const STRANGER: Model =
+    Model { name: "a wait that runs the inner job alone", threads: 3, outcomes: &[2], run: &stranger, ..WAIT };
+fn stranger() -> u64 {
+    with_pool(1, |core| {
+        let (go, cancelled) = (Arc::new(Parker::new()), Arc::new(Parker::new()));
+        core.run(|worker| {
+            let future = Arc::new(core.try_submit(|_| Ok(()))?);
+            let canceller = {
+                let (go, cancelled, future) = (go.clone(), cancelled.clone(), future.clone());
+                thread::spawn(move || {
+                    go.park(None);
+                    assert!(future.cancel());
+                    cancelled.unpark();
+                })
+            };
+            let (inner_ran, outer_ran) = (AtomicU64::new(0), AtomicU64::new(0));
+            let inner = |worker: &Worker| {
+                // Timed, so that the wait does not run the task itself. Time does not pass.
+                let wait = |_: &Worker| drop(future.wait_for(Duration::from_secs(100)));
+                let job = |_: &Worker| {
+                    go.unpark();
+                    cancelled.park(None);
+                    inner_ran.fetch_add(1, Relaxed);
+                };
+                worker.join(wait, job);
+                assert_eq!((inner_ran.load(Relaxed), outer_ran.load(Relaxed)), (1, 0));
+            };
+            worker.join(inner, |_| outer_ran.fetch_add(1, Relaxed));
+            canceller.join().unwrap();
+            Ok(inner_ran.load(Relaxed) + outer_ran.load(Relaxed))
+        })
+        .unwrap()
+    })
+}
+
 /// The first half of a fork panics while the second is public, stolen or running.
 ///
 /// Outcomes: the second half was dropped (1), or run (2), before the panic came out.
@@ -162,6 +212,7 @@ fn panic() -> u64 {
             worker.join(
                 |_| std::panic::resume_unwind(Box::new("as asked")),
                 move |_| {
+                    dawdle();
                     ran.write(1);
                     drop(held);
                 },
@@ -187,6 +238,11 @@ fn a_fork_publishes_its_job_before_it_goes_on() {
 #[test]
 fn a_wait_publishes_all_private_jobs() {
     WAIT.verify();
+}
+
+#[test]
+fn a_frame_takes_no_job_but_its_own() {
+    STRANGER.verify();
 }
 
 #[test]

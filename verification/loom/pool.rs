@@ -3,10 +3,13 @@
 //! Every model ends by closing the pool and joining its workers, so that a lost wake-up or a count that is not taken back
 //! shows as a deadlock.
 
-use crate::fork_stack::with_pool;
+use crate::fork_stack::{dawdle, with_pool};
 use crate::model::Model;
 use loom::thread;
+use std::alloc::Layout;
+use std::ffi::c_void;
 use std::panic::resume_unwind;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use vgpu_pool::error::{Error, Result, Status};
@@ -15,13 +18,46 @@ use vgpu_pool::pool::core::Core;
 use vgpu_pool::pool::{Group, WhenFull, Worker};
 use vgpu_pool::protocol::completion::Completion;
 
+/// The checker's own memory. An execution fails at whose end some of it was not given back.
+pub(crate) fn watched_memory() -> Allocator {
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).unwrap()
+    }
+    unsafe extern "C-unwind" fn allocate(_: *mut c_void, size: usize, align: usize) -> *mut c_void {
+        // SAFETY: the pool asks for no empty blocks.
+        unsafe { loom::alloc::alloc(layout(size, align)) }.cast()
+    }
+    unsafe extern "C-unwind" fn free(_: *mut c_void, memory: *mut c_void, size: usize, align: usize) {
+        // SAFETY: from `allocate`, with the same size and alignment.
+        unsafe { loom::alloc::dealloc(memory.cast(), layout(size, align)) }
+    }
+    // SAFETY: any thread of a model may call them, and they unwind only when the checker has found something.
+    unsafe { Allocator::from_host(allocate, free, ptr::null_mut()) }
+}
+
 fn new_core(workers: usize) -> Arc<Core> {
-    Arc::new(Core::new(Allocator::SYSTEM, workers, 2, WhenFull::Error).unwrap())
+    Arc::new(Core::new(watched_memory(), workers, 2, WhenFull::Error).unwrap())
 }
 
 fn spawn_worker(core: &Arc<Core>, index: usize) -> thread::JoinHandle<()> {
     let core = core.clone();
     thread::spawn(move || core.run_worker(index))
+}
+
+/// A pool of one worker, which `action` uses on a thread of its own and which then ends. The pool's memory goes last.
+fn with_caller(action: impl FnOnce(&Core) -> u64 + Send + 'static) -> u64 {
+    let core = new_core(1);
+    let worker = spawn_worker(&core, 0);
+    let inside = core.clone();
+    let caller = thread::spawn(move || {
+        let outcome = action(&inside);
+        inside.close();
+        outcome
+    });
+    let outcome = caller.join().unwrap();
+    worker.join().unwrap();
+    drop(core);
+    outcome
 }
 
 /// A thread from outside submits a task, waits for its value, and ends the pool.
@@ -37,18 +73,12 @@ const SUBMIT: Model = Model {
     run: &submit,
 };
 fn submit() -> u64 {
-    let core = new_core(1);
-    let worker = spawn_worker(&core, 0);
-    let caller = thread::spawn(move || {
+    with_caller(|core| {
         let future = core.try_submit(|_| Ok(7)).unwrap();
         let early = future.is_ready();
         assert_eq!(future.get().unwrap(), 7);
-        core.close();
         u64::from(early)
-    });
-    let early = caller.join().unwrap();
-    worker.join().unwrap();
-    early
+    })
 }
 
 #[test]
@@ -61,19 +91,13 @@ fn a_task_runs_and_its_pool_ends() {
 /// Outcomes: as for a task that does not.
 const PANIC: Model = Model { name: "submit, panic, close", run: &panic, ..SUBMIT };
 fn panic() -> u64 {
-    let core = new_core(1);
-    let worker = spawn_worker(&core, 0);
-    let caller = thread::spawn(move || {
+    with_caller(|core| {
         // Without the message that a panic prints.
         let future = core.try_submit::<_, ()>(|_| resume_unwind(Box::new("as asked"))).unwrap();
         let early = future.is_ready();
         assert_eq!(future.get().unwrap_err().status(), Status::Panic);
-        core.close();
         u64::from(early)
-    });
-    let early = caller.join().unwrap();
-    worker.join().unwrap();
-    early
+    })
 }
 
 #[test]
@@ -86,16 +110,7 @@ fn a_task_that_panics_is_done() {
 /// One outcome: the value.
 const RUN: Model = Model { name: "run, close", outcomes: &[7], run: &run, ..SUBMIT };
 fn run() -> u64 {
-    let core = new_core(1);
-    let worker = spawn_worker(&core, 0);
-    let caller = thread::spawn(move || {
-        let value = core.run(|_| Ok(7)).unwrap();
-        core.close();
-        value
-    });
-    let value = caller.join().unwrap();
-    worker.join().unwrap();
-    value
+    with_caller(|core| core.run(|_| Ok(7)).unwrap())
 }
 
 #[test]
@@ -125,10 +140,12 @@ fn close() -> u64 {
             }
         })
     };
-    let closer = thread::spawn(move || core.close());
+    let closing = core.clone();
+    let closer = thread::spawn(move || closing.close());
     let accepted = submitter.join().unwrap();
     closer.join().unwrap();
     worker.join().unwrap();
+    drop(core);
     assert_eq!(ran.load(Relaxed), accepted);
     accepted
 }
@@ -143,20 +160,14 @@ fn what_is_accepted_runs_before_the_end() {
 /// Outcomes: run (0), or cancelled (1).
 const CANCEL: Model = Model { name: "submit, cancel, close", operations: 5, run: &cancel, ..SUBMIT };
 fn cancel() -> u64 {
-    let core = new_core(1);
-    let worker = spawn_worker(&core, 0);
-    let caller = thread::spawn(move || {
+    with_caller(|core| {
         let future = core.try_submit(|_| Ok(7)).unwrap();
         let cancelled = future.cancel();
         let outcome = future.get();
         assert_eq!(outcome.as_ref().ok(), (!cancelled).then_some(&7));
         assert!(!cancelled || outcome.unwrap_err().status() == Status::Cancelled);
-        core.close();
         u64::from(cancelled)
-    });
-    let cancelled = caller.join().unwrap();
-    worker.join().unwrap();
-    cancelled
+    })
 }
 
 #[test]
@@ -169,11 +180,9 @@ fn a_task_is_run_or_cancelled() {
 /// One outcome: the failure comes out, after both have run.
 const GROUP: Model = Model { name: "group", operations: 5, outcomes: &[2], run: &group, ..SUBMIT };
 fn group() -> u64 {
-    let core = new_core(1);
-    let worker = spawn_worker(&core, 0);
-    let caller = thread::spawn(move || {
+    with_caller(|core| {
         let ran = Arc::new(AtomicU64::new(0));
-        let mut group = Group::new(&core).unwrap();
+        let mut group = Group::new(core).unwrap();
         for fails in [false, true] {
             let ran = ran.clone();
             let task = move |_: &Worker| {
@@ -184,12 +193,8 @@ fn group() -> u64 {
         }
         assert_eq!(group.wait().unwrap_err().status(), Status::TaskFailed);
         drop(group);
-        core.close();
         ran.load(Relaxed)
-    });
-    let ran = caller.join().unwrap();
-    worker.join().unwrap();
-    ran
+    })
 }
 
 #[test]
@@ -262,58 +267,35 @@ fn a_child_is_found_in_any_shard() {
     CHILD.verify();
 }
 
-/// Where a piece of work stops until everybody else had the time to go to sleep, if the checker so chooses.
-struct Gate {
-    begun: Completion<()>,
-    go: Completion<()>,
-}
-
-impl Gate {
-    /// The work has begun, and goes on when the gate is open.
-    fn pass(&self) -> Result<()> {
-        begin(&self.begun)?;
-        self.go.wait(None);
-        Ok(())
-    }
-
-    fn open(&self) {
-        self.begun.wait(None);
-        // SAFETY: set once.
-        unsafe { self.go.set(()) }.wake_blocked();
-    }
-}
-
-/// A task that waits for something which passes the gate on the other worker. Says which worker waits.
-fn waits(wait: fn(&Arc<Core>, &Arc<Gate>)) -> u64 {
+/// A task that waits for something which the other worker has begun, and which takes so long that it may fall asleep
+/// over it. Says which worker waits.
+fn waits(wait: fn(&Arc<Core>, Arc<Completion<()>>)) -> u64 {
     with_pool(2, |core| {
-        let gate = Arc::new(Gate { begun: Completion::new(), go: Completion::new() });
-        let (inside, inner) = (core.clone(), gate.clone());
+        let inside = core.clone();
         let task = move |worker: &Worker| {
-            wait(&inside, &inner);
+            wait(&inside, Arc::new(Completion::new()));
             Ok(worker.index() as u64)
         };
-        let future = core.try_submit(task).unwrap();
-        gate.open();
-        future.get().unwrap()
+        core.try_submit(task).unwrap().get().unwrap()
     })
+}
+
+/// What is waited for.
+fn long(begun: &Completion<()>) -> Result<()> {
+    begin(begun)?;
+    dawdle();
+    Ok(())
 }
 
 /// A task waits for another, which the other worker has begun.
 ///
 /// Outcomes: worker 0 waits (0), or worker 1 (1).
-const WAIT_INSIDE: Model = Model {
-    name: "task waits for a task",
-    threads: 3,
-    operations: 6,
-    bound: 0,
-    outcomes: &[0],
-    run: &|| waits(wait_inside),
-    ..SUBMIT
-};
-fn wait_inside(core: &Arc<Core>, gate: &Arc<Gate>) {
-    let inner = gate.clone();
-    let future = core.try_submit(move |_| inner.pass()).unwrap();
-    gate.begun.wait(None);
+const WAIT_INSIDE: Model =
+    Model { name: "task waits for a task", bound: 0, outcomes: &[0], run: &|| waits(wait_inside), ..TWO_TASKS };
+fn wait_inside(core: &Arc<Core>, begun: Arc<Completion<()>>) {
+    let inner = begun.clone();
+    let future = core.try_submit(move |_| long(&inner)).unwrap();
+    begun.wait(None);
     future.get().unwrap();
 }
 
@@ -321,11 +303,11 @@ fn wait_inside(core: &Arc<Core>, gate: &Arc<Gate>) {
 ///
 /// Outcomes: as above.
 const GROUP_INSIDE: Model = Model { name: "task waits for a group", run: &|| waits(group_inside), ..WAIT_INSIDE };
-fn group_inside(core: &Arc<Core>, gate: &Arc<Gate>) {
-    let inner = gate.clone();
+fn group_inside(core: &Arc<Core>, begun: Arc<Completion<()>>) {
+    let inner = begun.clone();
     let mut group = Group::new(core).unwrap();
-    group.submit(move |_| inner.pass()).unwrap();
-    gate.begun.wait(None);
+    group.submit(move |_| long(&inner)).unwrap();
+    begun.wait(None);
     group.wait().unwrap();
 }
 
