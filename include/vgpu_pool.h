@@ -245,6 +245,26 @@
 #define VGPU_INBOX_FULL_RUN 2
 
 /**
+ * A worker that waits runs whatever there is: first jobs of its own, then those of the worker it waits for, then any. What it
+ * runs may be a stranger, so do not wait with a lock held that other tasks take. The default.
+ *
+ * Whatever is chosen, a worker that waits for a future runs its task itself if nobody has begun it. And when all workers of a
+ * pool wait, the last to come helps, since there is nobody else left who could. Threads that are not workers sleep.
+ */
+#define VGPU_WAIT_HELP_ANY 0
+
+/**
+ * A worker that waits runs jobs of the worker it waits for, which were forked on behalf of what it waits for, and sleeps when
+ * there are none.
+ */
+#define VGPU_WAIT_HELP_OWN 1
+
+/**
+ * A worker that waits sleeps.
+ */
+#define VGPU_WAIT_BLOCK 2
+
+/**
  * Rows are contiguous. As CblasRowMajor.
  */
 #define VGPU_ROW_MAJOR 101
@@ -339,9 +359,9 @@ typedef struct vgpu_pool_config {
      */
     uint32_t inbox_full;
     /**
-     * Must be 0.
+     * How workers wait: one of VGPU_WAIT_.
      */
-    uint32_t reserved;
+    uint32_t wait_policy;
     /**
      * Stack of each worker in bytes, at least 64 KiB; 0: 2 MiB.
      */
@@ -374,6 +394,15 @@ typedef struct vgpu_pool_config {
      * Passed to both.
      */
     void *allocator_context;
+    /**
+     * How deep VGPU_WAIT_HELP_ANY goes: a worker that has started so many tasks and jobs, each in a wait of the one before,
+     * waits as with VGPU_WAIT_HELP_OWN; 0: 128.
+     */
+    uint32_t help_depth;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
 } vgpu_pool_config;
 
 /**
@@ -808,6 +837,20 @@ VGPU_API vgpu_status vgpu_join(struct vgpu_pool *pool,
  * @note Thread safety: inside the callback.
  */
 VGPU_API uint32_t vgpu_worker_index(const struct vgpu_worker *worker);
+
+/**
+ * Says how the running task waits from here on, for futures, groups and the other halves of its forks. What the worker runs while
+ * the task waits, and what others run for it, waits as the pool does; so does the next task.
+ *
+ * @param worker    what the callback was passed; NULL means that there is no worker, and nothing changes
+ * @param policy    one of VGPU_WAIT_
+ * @param previous  where the policy up to now goes; may be NULL
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT
+ * @note Thread safety: inside the callback.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_worker_set_wait_policy(const struct vgpu_worker *worker,
+                                                                uint32_t policy,
+                                                                uint32_t *previous);
 
 /**
  * C = alpha * op(A) * op(B) + beta * C in single precision, on the workers of the pool.

@@ -95,12 +95,12 @@ deleted end_search 'the fence' event_count::the_last_searcher_wakes_a_successor 
 
 section 'Looks before a sleep'
 
-in_file src/pool/worker.rs
+in_file src/pool/wait.rs
 deleted search 'the second look for work' pool::a_task_runs_and_its_pool_ends \
     '!core.has_work() && ' ''
 deleted search 'the last searcher'"'"'s look, at both places' \
     pool::a_searcher_that_finds_one_of_two_tasks_wakes_another_for_the_other \
-    'sleep.end_search(self.index, || core.has_work());' 'sleep.end_search(self.index, || false);' 2
+    'sleep.end_search(self.index(), || core.has_work());' 'sleep.end_search(self.index(), || false);' 2
 
 in_file src/pool/core.rs
 deleted has_work 'the look at the inbox' pool::a_task_runs_and_its_pool_ends \
@@ -220,9 +220,13 @@ deleted take_back 'the question whether the job is done' fork_stack::a_frame_tak
 deleted take_back 'the wait for the thief' fork_stack::both_halves_of_a_fork_are_done_and_seen \
     'self.wait_until(done, None);' ''
 
-in_file src/pool/worker.rs
+in_file src/pool/wait.rs
 deleted wait_until 'the publication of all jobs before a wait' fork_stack::a_wait_publishes_all_private_jobs \
     'self.promote_all();' ''
+deleted wait_until 'the help of the last who waits' pool::when_all_workers_wait_one_helps \
+    'if self.core().last_helper().enter() {' 'if self.core().last_helper().enter() && false {'
+deleted follow 'the theft from the thief' fork_stack::a_wait_steals_from_the_thief \
+    'target.performer().and_then(|performer| self.steal_from(performer))' 'None'
 
 section 'The end'
 

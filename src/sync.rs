@@ -239,6 +239,29 @@ pub mod thread_slot {
     }
 }
 
+/// A number that may be late, or wrong, without harm: whoever reads it decides nothing by it but where to look first. The
+/// checkers do not explore what it may hold.
+#[derive(Debug)]
+pub struct Hint(core::sync::atomic::AtomicU32);
+
+impl Hint {
+    /// A hint.
+    #[inline]
+    pub const fn new(value: u32) -> Hint {
+        Hint(core::sync::atomic::AtomicU32::new(value))
+    }
+    /// What was last set, or something older.
+    #[inline]
+    pub fn get(&self) -> u32 {
+        self.0.load(core::sync::atomic::Ordering::Relaxed)
+    }
+    /// Sets it.
+    #[inline]
+    pub fn set(&self, value: u32) {
+        self.0.store(value, core::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 /// How long a worker may look for work before it goes to sleep: a time, not a number of rounds, because rounds take
 /// anything from nanoseconds to milliseconds. Under the checkers, one round.
 #[derive(Debug)]

@@ -4,13 +4,13 @@
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use vgpu_pool::error::{Error, Result, Status};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::parallel::{self, Tiling};
-use vgpu_pool::pool::{Config, Pinning, Pool, WhenFull, Worker};
+use vgpu_pool::pool::{Config, Pinning, Pool, WaitPolicy, WhenFull, Worker};
 
 fn pool(workers: usize) -> Pool {
     Pool::new(&Config { workers, pinning: Pinning::Off, ..Config::default() }).unwrap()
@@ -353,6 +353,102 @@ fn a_recursion_too_deep_for_the_stack_is_an_error() {
         assert_eq!(small.run(|worker| Ok(fib(worker, 20))).unwrap(), 6765);
         let large = Pool::new(&Config { stack_size: 64 << 20, ..config }).unwrap();
         assert_eq!(large.run(|worker| Ok(walk(worker, 17_844))).unwrap(), 17_844);
+    }
+}
+
+/// Tasks that wait for tasks that wait, with groups, futures and forks in turn.
+fn tree(pool: &Arc<Pool>, worker: &Worker, depth: u32) -> Result<u64> {
+    if depth == 0 {
+        return Ok(1);
+    }
+    let branch = || {
+        let pool = pool.clone();
+        move |worker: &Worker| tree(&pool, worker, depth - 1)
+    };
+    match depth % 3 {
+        0 => {
+            let sum = Arc::new(AtomicUsize::new(0));
+            let mut group = pool.group()?;
+            for _ in 0..2 {
+                let (sum, branch) = (sum.clone(), branch());
+                group.submit(move |worker| {
+                    sum.fetch_add(branch(worker)? as usize, SeqCst);
+                    Ok(())
+                })?;
+            }
+            group.wait()?;
+            Ok(sum.load(SeqCst) as u64)
+        }
+        1 => {
+            let futures = [pool.try_submit(branch())?, pool.try_submit(branch())?];
+            futures.into_iter().map(|future| future.get()).sum()
+        }
+        _ => {
+            let (left, right) = worker.join(branch(), branch());
+            Ok(left? + right?)
+        }
+    }
+}
+
+#[test]
+fn no_way_to_wait_ends_in_a_deadlock() {
+    for wait_policy in [WaitPolicy::HelpAny, WaitPolicy::HelpOwn, WaitPolicy::Block] {
+        for (workers, help_depth) in [(1, 0), (2, 0), (3, 1)] {
+            let config = Config { workers, wait_policy, help_depth, pinning: Pinning::Off, ..Config::default() };
+            let pool = Arc::new(Pool::new(&config).unwrap());
+            let inside = pool.clone();
+            assert_eq!(pool.run(|worker| tree(&inside, worker, 9)).unwrap(), 512, "{wait_policy:?}, {workers} workers");
+        }
+    }
+}
+
+/// Strangers that a worker must not run while it waits, as it may hold a lock that they take.
+#[test]
+fn a_wait_that_blocks_runs_no_stranger() {
+    let pool = Arc::new(pool(2));
+    for round in 0..50 {
+        let inside = pool.clone();
+        let holder = move |worker: &Worker| {
+            let policy = if round % 2 == 0 { WaitPolicy::Block } else { WaitPolicy::HelpOwn };
+            assert_eq!(worker.set_wait_policy(policy), WaitPolicy::HelpAny);
+            let begun = Arc::new(Barrier::new(2));
+            let other = begun.clone();
+            // On the other worker, so that there is something to wait for.
+            let slow = inside.submit(move |_| {
+                other.wait();
+                std::thread::sleep(Duration::from_millis(1));
+            })?;
+            begun.wait();
+            let ran_here = Arc::new(AtomicBool::new(false));
+            let (seen, here) = (ran_here.clone(), worker.index());
+            let stranger = inside.submit(move |worker| seen.store(worker.index() == here, SeqCst))?;
+            slow.wait()?;
+            assert!(!ran_here.load(SeqCst));
+            stranger.get()
+        };
+        pool.try_submit(holder).unwrap().get().unwrap();
+    }
+}
+
+/// Each task waits for the next, which nobody else has begun, and so runs it itself.
+fn chain(pool: &Arc<Pool>, length: u32) -> Result<u32> {
+    if length == 0 {
+        return Ok(0);
+    }
+    let inside = pool.clone();
+    Ok(pool.try_submit(move |_| chain(&inside, length - 1))?.get()? + 1)
+}
+
+#[test]
+fn a_chain_of_waits_too_deep_for_the_stack_is_an_error() {
+    for wait_policy in [WaitPolicy::HelpAny, WaitPolicy::HelpOwn, WaitPolicy::Block] {
+        let config =
+            Config { workers: 1, stack_size: 256 << 10, wait_policy, pinning: Pinning::Off, ..Config::default() };
+        let pool = Arc::new(Pool::new(&config).unwrap());
+        let inside = pool.clone();
+        assert_eq!(pool.run(|_| chain(&inside, 10)).unwrap(), 10);
+        assert_eq!(status(pool.run(|_| chain(&inside, 1_000_000))), Some(Status::StackLimit), "{wait_policy:?}");
+        pool.wait_all().unwrap();
     }
 }
 

@@ -4,7 +4,7 @@ use super::callbacks::{vgpu_allocate_fn, vgpu_free_fn, vgpu_worker_hook_fn};
 use super::error::null;
 use crate::error::{Result, error};
 use crate::os::alloc::Allocator;
-use crate::pool::{Config, Hooks, Pinning, WhenFull};
+use crate::pool::{Config, Hooks, Pinning, WaitPolicy, WhenFull};
 use core::ffi::{CStr, c_char, c_void};
 use core::mem;
 use core::ptr;
@@ -23,6 +23,30 @@ pub const VGPU_INBOX_FULL_BLOCK: u32 = 1;
 /// A full inbox makes the caller run the task itself, at once.
 pub const VGPU_INBOX_FULL_RUN: u32 = 2;
 
+/// A worker that waits runs whatever there is: first jobs of its own, then those of the worker it waits for, then any. What it
+/// runs may be a stranger, so do not wait with a lock held that other tasks take. The default.
+///
+/// Whatever is chosen, a worker that waits for a future runs its task itself if nobody has begun it. And when all workers of a
+/// pool wait, the last to come helps, since there is nobody else left who could. Threads that are not workers sleep.
+pub const VGPU_WAIT_HELP_ANY: u32 = 0;
+/// A worker that waits runs jobs of the worker it waits for, which were forked on behalf of what it waits for, and sleeps when
+/// there are none.
+pub const VGPU_WAIT_HELP_OWN: u32 = 1;
+/// A worker that waits sleeps.
+pub const VGPU_WAIT_BLOCK: u32 = 2;
+
+/// A way to wait, by its number; `name` is what was set to it.
+pub(super) fn wait_policy(name: &str, number: u32) -> Result<WaitPolicy> {
+    match number {
+        VGPU_WAIT_HELP_ANY => Ok(WaitPolicy::HelpAny),
+        VGPU_WAIT_HELP_OWN => Ok(WaitPolicy::HelpOwn),
+        VGPU_WAIT_BLOCK => Ok(WaitPolicy::Block),
+        other => {
+            Err(error!(InvalidArgument, "{name} is {other}; the choices are 0 (help any), 1 (help own) and 2 (block)"))
+        }
+    }
+}
+
 /// The settings of a pool. Begin with vgpu_pool_config_init(); zero always means the default.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -37,8 +61,8 @@ pub struct vgpu_pool_config {
     pub inbox_capacity: u32,
     /// What submitting does when the inbox is full: one of VGPU_INBOX_FULL_.
     pub inbox_full: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// How workers wait: one of VGPU_WAIT_.
+    pub wait_policy: u32,
     /// Stack of each worker in bytes, at least 64 KiB; 0: 2 MiB.
     pub stack_size: usize,
     /// Workers' threads are named with this and their number; at most 8 bytes of UTF-8. NULL: "vgpu-".
@@ -55,6 +79,11 @@ pub struct vgpu_pool_config {
     pub free: vgpu_free_fn,
     /// Passed to both.
     pub allocator_context: *mut c_void,
+    /// How deep VGPU_WAIT_HELP_ANY goes: a worker that has started so many tasks and jobs, each in a wait of the one before,
+    /// waits as with VGPU_WAIT_HELP_OWN; 0: 128.
+    pub help_depth: u32,
+    /// Must be 0.
+    pub reserved: u32,
 }
 
 /// The longest name prefix in bytes.
@@ -67,7 +96,7 @@ impl vgpu_pool_config {
         num_workers: 0,
         inbox_capacity: 0,
         inbox_full: VGPU_INBOX_FULL_ERROR,
-        reserved: 0,
+        wait_policy: VGPU_WAIT_HELP_ANY,
         stack_size: 0,
         name_prefix: ptr::null(),
         on_worker_start: None,
@@ -76,6 +105,8 @@ impl vgpu_pool_config {
         allocate: None,
         free: None,
         allocator_context: ptr::null_mut(),
+        help_depth: 0,
+        reserved: 0,
     };
 
     /// A copy of the caller's struct in the shape this library knows.
@@ -149,6 +180,7 @@ impl vgpu_pool_config {
                 ));
             }
         };
+        let wait_policy = wait_policy("vgpu_pool_config.wait_policy", self.wait_policy)?;
         let allocator = match (self.allocate, self.free) {
             (None, None) => Allocator::SYSTEM,
             // SAFETY: the header asks of the functions what `from_host` asks.
@@ -163,6 +195,8 @@ impl vgpu_pool_config {
             pinning,
             inbox_capacity: self.inbox_capacity as usize,
             when_full,
+            wait_policy,
+            help_depth: self.help_depth,
             stack_size: self.stack_size,
             name_prefix,
             keep_signals: self.flags & VGPU_POOL_KEEP_SIGNALS != 0,

@@ -1,6 +1,9 @@
 //! The context of running work.
 
-use crate::pool::Worker;
+use super::config::wait_policy;
+use super::error::guard;
+use super::status::vgpu_status;
+use crate::pool::{WaitPolicy, Worker};
 
 /// The worker that runs a callback. Valid during the callback.
 pub struct vgpu_worker {
@@ -17,4 +20,34 @@ pub unsafe extern "C" fn vgpu_worker_index(worker: *const vgpu_worker) -> u32 {
     // SAFETY: what callbacks are passed points to a worker, or is NULL.
     let worker = unsafe { worker.cast::<Worker>().as_ref() };
     worker.map_or(u32::MAX, |worker| u32::try_from(worker.index()).unwrap_or(u32::MAX))
+}
+
+/// Says how the running task waits from here on, for futures, groups and the other halves of its forks. What the worker runs while
+/// the task waits, and what others run for it, waits as the pool does; so does the next task.
+///
+/// @param worker    what the callback was passed; NULL means that there is no worker, and nothing changes
+/// @param policy    one of VGPU_WAIT_
+/// @param previous  where the policy up to now goes; may be NULL
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT
+/// @note Thread safety: inside the callback.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_worker_set_wait_policy(
+    worker: *const vgpu_worker,
+    policy: u32,
+    previous: *mut u32,
+) -> vgpu_status {
+    guard(|| {
+        let policy = wait_policy("policy", policy)?;
+        // SAFETY: what callbacks are passed points to a worker, or is NULL.
+        let before = match unsafe { worker.cast::<Worker>().as_ref() } {
+            Some(worker) => worker.set_wait_policy(policy),
+            None => WaitPolicy::default(),
+        };
+        if !previous.is_null() {
+            // SAFETY: the caller vouches for the output.
+            unsafe { previous.write(before as u32) };
+        }
+        Ok(())
+    })
 }

@@ -28,6 +28,24 @@ pub enum WhenFull {
     Run,
 }
 
+/// What a worker does while it waits: for a future, for a group, or for a fork that another worker has stolen. Threads that
+/// are not workers sleep.
+///
+/// Whatever is chosen, a worker that waits for a future runs its task itself if nobody has begun it. And when all workers of a
+/// pool wait, the last to come helps as [`HelpAny`](Self::HelpAny) does, since there is nobody else left who could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WaitPolicy {
+    /// It runs whatever there is: first jobs of its own, then those of the worker it waits for, then any. What it runs may be
+    /// a stranger, so do not wait with a lock held that other tasks take.
+    #[default]
+    HelpAny,
+    /// It runs jobs of the worker it waits for, which were forked on behalf of what it waits for, and sleeps when there are
+    /// none.
+    HelpOwn,
+    /// It sleeps.
+    Block,
+}
+
 /// A function called on each worker's thread, with the context it was given and the worker's index. It must not unwind.
 pub type HookFn = unsafe extern "C-unwind" fn(context: *mut c_void, worker: u32);
 
@@ -55,6 +73,8 @@ unsafe impl Sync for Hooks {}
 
 /// How many tasks one shard of the inbox holds unless told otherwise. There is a shard for each worker.
 pub const DEFAULT_INBOX_CAPACITY: usize = 4096;
+/// How many pieces of work may stand on a worker's stack, each started in a wait of the one before, unless told otherwise.
+pub const DEFAULT_HELP_DEPTH: u32 = 128;
 /// The most workers a pool may have.
 pub const MAX_WORKERS: usize = 4096;
 /// The most tasks a shard may hold.
@@ -71,6 +91,11 @@ pub struct Config<'a> {
     pub inbox_capacity: usize,
     /// What submitting does when the inbox is full.
     pub when_full: WhenFull,
+    /// How workers wait, unless a task says otherwise.
+    pub wait_policy: WaitPolicy,
+    /// How deep [`WaitPolicy::HelpAny`] goes: a worker that has started so many pieces of work, each in a wait of the one
+    /// before, waits as with [`WaitPolicy::HelpOwn`]. 0 means [`DEFAULT_HELP_DEPTH`].
+    pub help_depth: u32,
     /// Stack of each worker in bytes; 0 means [`DEFAULT_STACK`](crate::os::thread::DEFAULT_STACK).
     pub stack_size: usize,
     /// Workers are named with this and their number; at most 8 bytes are used.
@@ -92,6 +117,8 @@ impl Default for Config<'_> {
             pinning: Pinning::default(),
             inbox_capacity: 0,
             when_full: WhenFull::default(),
+            wait_policy: WaitPolicy::default(),
+            help_depth: 0,
             stack_size: 0,
             name_prefix: "vgpu-",
             keep_signals: false,

@@ -2,19 +2,20 @@
 //!
 //! Nothing here starts threads or asks what the machine is: the model checkers run this very code on threads of their own.
 
-use super::config::WhenFull;
+use super::config::{Config, DEFAULT_HELP_DEPTH, DEFAULT_INBOX_CAPACITY, WaitPolicy, WhenFull};
 use super::fork_join::Job;
 use super::future::Future;
 use super::task::{Header, Storage, Task, TaskRef, Work};
+use super::wait::Awaited;
 use super::worker::Worker;
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Array};
 use crate::os::fork;
 use crate::protocol::CacheLine;
-use crate::protocol::completion::Completion;
-use crate::protocol::countdown::{Countdown, MAX_COUNT, Refused};
+use crate::protocol::countdown::{MAX_COUNT, Refused};
 use crate::protocol::deque::Deque;
 use crate::protocol::event_count::EventCount;
+use crate::protocol::last_helper::LastHelper;
 use crate::protocol::queue::ShardedQueue;
 use crate::protocol::shutdown::Shutdown;
 use crate::sync::{spin_loop, thread_slot};
@@ -34,64 +35,36 @@ pub struct Core {
     sleep: EventCount,
     shutdown: Shutdown,
     when_full: WhenFull,
+    last_helper: LastHelper,
+    wait_policy: WaitPolicy,
+    help_depth: u32,
     allocator: Allocator,
     generation: u32,
 }
 
-/// Something a thread can wait for.
-pub(crate) trait Awaited {
-    /// Whether the wait is over.
-    fn is_done(&self) -> bool;
-    /// Raises the flag that asks for a wake-up through the event count; false when the wait is over.
-    fn register_helper(&self) -> bool;
-    /// What the wake-up calls it.
-    fn address(&self) -> usize;
-    /// Blocks without helping.
-    fn block(&self, deadline_ns: Option<u64>) -> bool;
-}
-
-impl<T> Awaited for Completion<T> {
-    fn is_done(&self) -> bool {
-        Completion::is_done(self)
-    }
-    fn register_helper(&self) -> bool {
-        Completion::register_helper(self)
-    }
-    fn address(&self) -> usize {
-        Completion::address(self)
-    }
-    fn block(&self, deadline_ns: Option<u64>) -> bool {
-        self.wait(deadline_ns)
-    }
-}
-
-impl Awaited for Countdown {
-    fn is_done(&self) -> bool {
-        self.is_zero()
-    }
-    fn register_helper(&self) -> bool {
-        Countdown::register_helper(self)
-    }
-    fn address(&self) -> usize {
-        Countdown::address(self)
-    }
-    fn block(&self, deadline_ns: Option<u64>) -> bool {
-        self.wait(deadline_ns)
-    }
-}
-
 impl Core {
-    /// The shared part of a pool of `workers` workers, whose inbox has a shard of `inbox_capacity` tasks for each.
-    pub fn new(allocator: Allocator, workers: usize, inbox_capacity: usize, when_full: WhenFull) -> Result<Core> {
+    /// The shared part of a pool of `workers` workers. Of the settings it takes those that do not speak of threads.
+    pub fn new(workers: usize, config: &Config<'_>) -> Result<Core> {
         fork::watch()?;
+        let &Config { allocator, when_full, wait_policy, .. } = config;
+        let shard = match config.inbox_capacity {
+            0 => DEFAULT_INBOX_CAPACITY,
+            capacity => capacity.max(2).next_power_of_two(),
+        };
         Ok(Core {
-            inbox: ShardedQueue::new(allocator, workers, inbox_capacity.max(2).next_power_of_two())?,
+            inbox: ShardedQueue::new(allocator, workers, shard)?,
             deques: Array::from_fn(allocator, workers, |_| {
                 Ok(CacheLine(Deque::new(allocator, DEQUE_CAPACITY, DEQUE_LIMIT)?))
             })?,
             sleep: EventCount::new(allocator, workers)?,
             shutdown: Shutdown::new(),
             when_full,
+            last_helper: LastHelper::new(workers),
+            wait_policy,
+            help_depth: match config.help_depth {
+                0 => DEFAULT_HELP_DEPTH,
+                depth => depth,
+            },
             allocator,
             generation: fork::generation(),
         })
@@ -120,6 +93,18 @@ impl Core {
 
     pub(crate) fn inbox(&self) -> &ShardedQueue<Header> {
         &self.inbox
+    }
+
+    pub(crate) fn last_helper(&self) -> &LastHelper {
+        &self.last_helper
+    }
+
+    pub(crate) fn wait_policy(&self) -> WaitPolicy {
+        self.wait_policy
+    }
+
+    pub(crate) fn help_depth(&self) -> u32 {
+        self.help_depth
     }
 
     pub(crate) fn deque(&self, worker: usize) -> &Deque<Job> {

@@ -34,8 +34,11 @@ impl Job {
     /// # Safety
     /// The job was taken, by steal or pop, by this thread, and is run once.
     pub(crate) unsafe fn run(job: NonNull<Job>, worker: &Worker) {
-        // SAFETY: the frame of a job that was taken waits for it to be run.
-        unsafe { (job.as_ref().run)(job, worker) }
+        // SAFETY: the frame of a job that was taken waits for it to be run. What was taken from a deque is public.
+        unsafe {
+            job.as_ref().done().begin(worker.index());
+            (job.as_ref().run)(job, worker);
+        }
     }
 
     /// Says that the job is done, and wakes whoever waits for it. The frame may go now.
@@ -154,7 +157,7 @@ impl Worker {
     {
         let fork = StackJob::<B, RB>::new(b);
         let link = NonNull::from(&fork.job.link);
-        if !self.has_stack_to_fork(link.addr().get()) {
+        if !self.has_stack_for(link.addr().get()) {
             // SAFETY: nobody else has heard of the job.
             self.refuse_to_fork(unsafe { fork.take_closure() });
         }

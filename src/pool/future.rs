@@ -99,6 +99,7 @@ impl<R: Send> Future<R> {
         let worker = Worker::current().filter(|worker| core::ptr::eq(worker.core(), self.task.core()));
         Ok(match (worker, Worker::current()) {
             (Some(worker), _) => {
+                worker.check_stack()?;
                 // Its entry stays behind in a queue, which a caller who wants the storage back would have to wait for.
                 let mine = self.task.storage() == Storage::Heap && deadline_ns.is_none();
                 // SAFETY: this thread is a worker of the pool.

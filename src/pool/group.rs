@@ -99,6 +99,9 @@ impl<'p> Group<'p> {
     /// No other thread waits for the group.
     pub(crate) unsafe fn wait_unshared(&self) -> Result<()> {
         self.check_process()?;
+        if let Some(worker) = self.core.current_worker().filter(|_| !self.shared.countdown.is_zero()) {
+            worker.check_stack()?;
+        }
         self.core.wait(&self.shared.countdown, None);
         // SAFETY: the count was seen at zero, so whoever offered is done, and by contract no other waiter takes.
         match unsafe { self.shared.first_failure.take() } {

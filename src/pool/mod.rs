@@ -23,9 +23,10 @@ pub mod future;
 pub mod group;
 pub(crate) mod task;
 mod threads;
+mod wait;
 pub mod worker;
 
-pub use config::{Config, Hooks, Pinning, WhenFull};
+pub use config::{Config, Hooks, Pinning, WaitPolicy, WhenFull};
 pub use future::Future;
 pub use group::Group;
 pub use worker::Worker;

@@ -257,8 +257,9 @@ impl TaskRef {
         if !self.header().state.start() {
             return false;
         }
+        self.header().completion.begin(worker.index());
         // SAFETY: claimed just now; the vtable fits the task.
-        let outcome = unsafe { (self.header().vtable.run)(self.0, worker) };
+        let outcome = worker.nested(|| unsafe { (self.header().vtable.run)(self.0, worker) });
         // SAFETY: claimed, so this thread completes it; the pool is alive by contract.
         unsafe { self.complete(outcome) };
         true

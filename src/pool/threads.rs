@@ -1,7 +1,7 @@
 //! The pool's threads: how many, where, and the hooks around them.
 
 use super::Pool;
-use super::config::{Config, DEFAULT_INBOX_CAPACITY, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning};
+use super::config::{Config, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning};
 use super::core::Core;
 use crate::error::{Error, Result, Status, error};
 use crate::os::alloc::{Array, List, Owned};
@@ -71,7 +71,7 @@ extern "C" fn run(start: *mut c_void) -> *mut c_void {
 
 /// Makes a pool; see [`Pool::new`].
 pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
-    let inbox = checked_sizes(config)?;
+    check_sizes(config)?;
     let detected;
     let topology = match config.topology {
         Some(topology) => topology,
@@ -82,7 +82,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     };
     let workers = if config.workers == 0 { topology.default_worker_count() } else { config.workers }.min(MAX_WORKERS);
     let placement = topology.placement(workers)?;
-    let core = Owned::new(config.allocator, Core::new(config.allocator, workers, inbox, config.when_full)?)?;
+    let core = Owned::new(config.allocator, Core::new(workers, config)?)?;
     let mut name = [0; PREFIX];
     let used = config.name_prefix.floor_char_boundary(PREFIX);
     name[..used].copy_from_slice(&config.name_prefix.as_bytes()[..used]);
@@ -116,7 +116,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     Ok(pool)
 }
 
-fn checked_sizes(config: &Config<'_>) -> Result<usize> {
+fn check_sizes(config: &Config<'_>) -> Result<()> {
     if config.workers > MAX_WORKERS {
         return Err(error!(
             InvalidArgument,
@@ -125,8 +125,7 @@ fn checked_sizes(config: &Config<'_>) -> Result<usize> {
         ));
     }
     match config.inbox_capacity {
-        0 => Ok(DEFAULT_INBOX_CAPACITY),
-        capacity if capacity <= MAX_INBOX_CAPACITY => Ok(capacity.max(2).next_power_of_two()),
+        ..=MAX_INBOX_CAPACITY => Ok(()),
         capacity => Err(error!(
             InvalidArgument,
             "an inbox of {capacity} tasks a worker was asked for, and the most is {MAX_INBOX_CAPACITY}"

@@ -1,29 +1,23 @@
-//! One worker: where it looks for work, how it waits, and when it sleeps.
+//! One worker: where it looks for work, and how much of its stack is left.
 //!
 //! A worker's whole life is a wait: for the end of the pool. Waiting for a future, a group or the other half of a fork is
-//! the same thing, deeper in the stack: [`Worker::wait_until`] runs other work until its target is done, searches for a
-//! bounded time when there is none, and then sleeps as [`event_count`](crate::protocol::event_count) prescribes, woken by
-//! new work or by its target.
+//! the same thing, deeper in the stack: see [`wait`](super::wait).
 
-use super::core::{Awaited, Core};
+use super::config::WaitPolicy;
+use super::core::Core;
 use super::fork_join::Job;
 use super::task::TaskRef;
-use crate::os::{clock, thread};
+use crate::os::thread;
 use crate::protocol::deque::{Deque, Steal};
 use crate::protocol::fork_stack::ForkStack;
-use crate::protocol::shutdown::Shutdown;
-use crate::sync::{SearchBudget, spin_loop, thread_slot};
+use crate::sync::thread_slot;
 use core::cell::Cell;
 use core::ptr::{self, NonNull};
 
-/// How long a worker looks for work before it sleeps.
-const SEARCH_NS: u64 = 20_000;
 /// A worker with less stack than this left does not help while it waits: what it would run could need more.
 const STACK_RESERVE: usize = 128 << 10;
 /// A worker with less stack than this left does not fork: an error has to get out, and what a leaf calls needs room too.
 const STACK_LIMIT: usize = 64 << 10;
-/// How long a worker sleeps at most when it waits for another pool, whose completions do not know its bed.
-const FOREIGN_NAP_NS: u64 = 1_000_000;
 /// The index of a thread that runs tasks of a pool without being one of its workers.
 pub const GUEST: usize = usize::MAX;
 
@@ -41,12 +35,15 @@ pub struct Worker {
     core: *const Core,
     index: usize,
     random: Cell<u64>,
+    pub(super) policy: Cell<WaitPolicy>,
+    /// How many pieces of work stand on this stack, each started in a wait of the one before.
+    pub(super) depth: Cell<u32>,
     /// The address below which this worker's stack is too short for helping.
-    stack_reserve: usize,
+    pub(super) stack_reserve: usize,
 }
 
 /// Roughly where the stack ends that is in use.
-fn stack_pointer() -> usize {
+pub(super) fn stack_pointer() -> usize {
     let here = 0u8;
     (&raw const here).addr()
 }
@@ -59,7 +56,7 @@ fn stack_mark(bytes: usize, part: usize) -> usize {
 }
 
 /// Something to run.
-enum Work {
+pub(super) enum Work {
     Job(NonNull<Job>),
     Task(TaskRef),
 }
@@ -74,22 +71,6 @@ impl Worker {
     ];
 }
 
-impl Awaited for Shutdown {
-    fn is_done(&self) -> bool {
-        self.is_terminated()
-    }
-    fn register_helper(&self) -> bool {
-        // Termination gives every worker a permit.
-        true
-    }
-    fn address(&self) -> usize {
-        0
-    }
-    fn block(&self, _: Option<u64>) -> bool {
-        unreachable!("a worker's life is not spent blocked")
-    }
-}
-
 impl Worker {
     pub(crate) fn new(core: &Core, index: usize) -> Worker {
         Worker {
@@ -98,6 +79,8 @@ impl Worker {
             core,
             index,
             random: Cell::new((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            policy: Cell::new(core.wait_policy()),
+            depth: Cell::new(0),
             stack_reserve: stack_mark(STACK_RESERVE, 4),
             stack_limit: stack_mark(STACK_LIMIT, 8),
         }
@@ -111,6 +94,8 @@ impl Worker {
             core,
             index: GUEST,
             random: Cell::new(1),
+            policy: Cell::new(core.wait_policy()),
+            depth: Cell::new(0),
             stack_reserve: 0,
             stack_limit: 0,
         }
@@ -166,91 +151,8 @@ impl Worker {
         ptr::eq(self.core, core)
     }
 
-    pub(crate) fn work_until_terminated(&self) {
-        self.wait_until(self.core().shutdown(), None);
-    }
-
-    /// Runs other work until `target` is done, and sleeps when there is none. False when the time ran out first.
-    pub(crate) fn wait_until(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
-        self.promote_all();
-        if self.is_guest() || !self.has_stack_to_help() {
-            return target.block(deadline_ns);
-        }
-        while !target.is_done() {
-            if deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline) {
-                return false;
-            }
-            if let Some(work) = self.take() {
-                self.run(work);
-            } else if let Some(work) = self.search(target, deadline_ns) {
-                self.run(work);
-            } else if !target.is_done() {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// As [`wait_until`](Self::wait_until), for something that a foreign pool completes. Helping its own pool meanwhile is
-    /// what lets two pools wait for each other's tasks.
-    pub(crate) fn wait_until_foreign(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
-        if self.is_guest() {
-            return target.block(deadline_ns);
-        }
-        loop {
-            let now = clock::monotonic_ns();
-            if deadline_ns.is_some_and(|deadline| now >= deadline) {
-                return target.is_done();
-            }
-            let nap = now + FOREIGN_NAP_NS;
-            if self.wait_until(target, Some(deadline_ns.map_or(nap, |deadline| deadline.min(nap)))) {
-                return true;
-            }
-        }
-    }
-
-    /// Looks for work, sleeping in between, until there is some, `target` is done or the time has run out; the latter two
-    /// give `None`. The order of the steps is that of the event count's table.
-    fn search(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
-        let core = self.core();
-        let sleep = core.sleep();
-        let is_late = || deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline);
-        let mut searching = sleep.try_begin_search();
-        loop {
-            if searching {
-                let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
-                let found = loop {
-                    if let Some(work) = self.steal() {
-                        break Some(work);
-                    }
-                    if target.is_done() || is_late() {
-                        sleep.end_search(self.index, || core.has_work());
-                        return None;
-                    }
-                    if budget.is_spent() {
-                        break None;
-                    }
-                    spin_loop();
-                };
-                if found.is_some() {
-                    sleep.end_search(self.index, || core.has_work());
-                    return found;
-                }
-            }
-            sleep.wait_on(self.index, target.address());
-            let registered = target.register_helper();
-            sleep.announce(self.index, searching);
-            if registered && !core.has_work() && !target.is_done() {
-                sleep.park(self.index, deadline_ns);
-            }
-            sleep.withdraw(self.index);
-            sleep.wait_on(self.index, 0);
-            searching = true;
-        }
-    }
-
     /// What is nearest: the newest fork of this worker, then the oldest task of its shard, or of the next.
-    fn take(&self) -> Option<Work> {
+    pub(super) fn take(&self) -> Option<Work> {
         if !self.deque().is_empty() {
             // SAFETY: this thread is the worker, and owns its deque.
             if let Some(job) = unsafe { self.deque().pop() } {
@@ -265,17 +167,22 @@ impl Worker {
         self.core().inbox().pop(self.index).map(|task| Work::Task(unsafe { TaskRef::adopt(task) }))
     }
 
-    /// The oldest fork of another worker, beginning with a random one, or any task.
-    fn steal(&self) -> Option<Work> {
+    /// The oldest fork of another worker, or any task. It begins with the worker that it waits for, else with a random one.
+    pub(super) fn steal(&self, performer: Option<usize>) -> Option<Work> {
+        let workers = self.core().workers();
+        let start = performer.unwrap_or_else(|| self.next_random() as usize) % workers;
+        (start..workers).chain(0..start).find_map(|victim| self.steal_from(victim)).or_else(|| self.take_task())
+    }
+
+    pub(super) fn steal_from(&self, victim: usize) -> Option<Work> {
         let core = self.core();
-        let workers = core.workers();
-        let start = self.next_random() as usize % workers;
-        for victim in (start..workers).chain(0..start).filter(|victim| *victim != self.index) {
-            if let Steal::Got(job) = core.deque(victim).steal() {
-                return Some(Work::Job(job));
-            }
+        if victim == self.index || victim >= core.workers() {
+            return None;
         }
-        self.take_task()
+        match core.deque(victim).steal() {
+            Steal::Got(job) => Some(Work::Job(job)),
+            _ => None,
+        }
     }
 
     /// Runs the oldest queued task, if there is one.
@@ -286,10 +193,10 @@ impl Worker {
         })
     }
 
-    fn run(&self, work: Work) {
+    pub(super) fn run(&self, work: Work) {
         match work {
             // SAFETY: a job taken from a deque is run once, by its taker; its frame waits for that.
-            Work::Job(job) => unsafe { Job::run(job, self) },
+            Work::Job(job) => self.nested(|| unsafe { Job::run(job, self) }),
             Work::Task(task) => {
                 // SAFETY: this thread is a worker of the pool, or a counted guest.
                 unsafe { task.run(self) };
@@ -297,23 +204,10 @@ impl Worker {
         }
     }
 
-    /// Waits until `task`'s other references are gone, running what stands before it in the queues.
-    pub(crate) fn help_until_sole(&self, task: &TaskRef) {
-        while !task.header().state.is_sole() {
-            if !self.run_queued_task() {
-                spin_loop();
-            }
-        }
-    }
-
     /// Whether a frame at this address leaves stack enough for a fork.
     #[inline(always)]
-    pub(crate) fn has_stack_to_fork(&self, frame: usize) -> bool {
+    pub(crate) fn has_stack_for(&self, frame: usize) -> bool {
         frame >= self.stack_limit
-    }
-
-    fn has_stack_to_help(&self) -> bool {
-        stack_pointer() > self.stack_reserve
     }
 
     /// Xorshift: any start will do, and no two workers walk in step.

@@ -25,7 +25,7 @@
 //!
 //! Models: `verification/loom/completion.rs`, `verification/shuttle/pool.rs`.
 
-use crate::sync::{AtomicU32, FutexWait, RELAXED, UnsafeCell, futex_wait, futex_wake, ordering_sites};
+use crate::sync::{AtomicU32, FutexWait, Hint, RELAXED, UnsafeCell, futex_wait, futex_wake, ordering_sites};
 use core::mem::MaybeUninit;
 
 const BLOCKED: u32 = 1;
@@ -96,6 +96,8 @@ impl Wakeups {
 #[derive(Debug)]
 pub struct Completion<T> {
     state: AtomicU32,
+    /// One more than the worker that works on it, or 0.
+    performer: Hint,
     outcome: UnsafeCell<MaybeUninit<T>>,
     callback: UnsafeCell<Option<Callback>>,
 }
@@ -116,6 +118,7 @@ impl<T> Completion<T> {
     pub fn new() -> Completion<T> {
         Completion {
             state: AtomicU32::new(0),
+            performer: Hint::new(0),
             outcome: UnsafeCell::new(MaybeUninit::uninit()),
             callback: UnsafeCell::new(None),
         }
@@ -125,6 +128,18 @@ impl<T> Completion<T> {
     #[inline]
     pub fn address(&self) -> usize {
         (&raw const self.state) as usize
+    }
+
+    /// Says which worker works on it.
+    #[inline]
+    pub fn begin(&self, worker: usize) {
+        self.performer.set(worker.wrapping_add(1) as u32);
+    }
+
+    /// The worker that works on it, as far as is known: somebody whom it may pay to help. Late, or none, at worst.
+    #[inline]
+    pub fn performer(&self) -> Option<usize> {
+        (self.performer.get() as usize).checked_sub(1)
     }
 
     /// Puts the outcome in. After this returns the completion may be gone unless the caller holds a reference.

@@ -15,6 +15,7 @@
 //! | [`countdown`] | a count reaches zero, and whoever waits for that wakes and sees all that was counted |
 //! | [`task_state`] | a task is started or cancelled, never both, and its storage outlives every use |
 //! | [`first`] | of several failures the first is kept |
+//! | [`last_helper`] | when all workers wait, one of them helps |
 //! | [`shutdown`] | what was accepted runs, what comes too late is refused, and then the workers leave |
 
 pub mod completion;
@@ -23,6 +24,7 @@ pub mod deque;
 pub mod event_count;
 pub mod first;
 pub mod fork_stack;
+pub mod last_helper;
 pub mod parker;
 pub mod queue;
 pub mod shutdown;

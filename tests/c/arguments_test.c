@@ -87,6 +87,10 @@ static void null_handles(void) {
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_join(pool, nothing, NULL, NULL, NULL));
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_task_set_error(NULL));
     CHECK(vgpu_worker_index(NULL) == UINT32_MAX);
+    uint32_t previous = UINT32_MAX;
+    CHECK_OK(vgpu_worker_set_wait_policy(NULL, VGPU_WAIT_BLOCK, &previous));
+    CHECK(previous == VGPU_WAIT_HELP_ANY);
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_worker_set_wait_policy(NULL, 3, NULL));
     CHECK_OK(vgpu_pool_destroy(pool));
 }
 
@@ -142,7 +146,7 @@ static void configs(void) {
     vgpu_pool_config_init(&fresh);
     CHECK(fresh.struct_size == sizeof fresh);
     CHECK(fresh.flags == 0 && fresh.num_workers == 0 && fresh.inbox_capacity == 0 && fresh.inbox_full == VGPU_INBOX_FULL_ERROR);
-    CHECK(fresh.reserved == 0 && fresh.stack_size == 0 && fresh.name_prefix == NULL && fresh.allocate == NULL);
+    CHECK(fresh.reserved == 0 && fresh.wait_policy == VGPU_WAIT_HELP_ANY && fresh.help_depth == 0 && fresh.stack_size == 0 && fresh.name_prefix == NULL && fresh.allocate == NULL);
     for (bit = 3; bit < 32; bit++) {
         config = fresh;
         config.flags = (uint32_t)1 << bit;
@@ -159,6 +163,9 @@ static void configs(void) {
     config = fresh;
     config.reserved = 1;
     bad_config("a reserved field set", &config);
+    config = fresh;
+    config.wait_policy = VGPU_WAIT_BLOCK + 1;
+    bad_config("an unknown wait_policy", &config);
     config = fresh;
     config.num_workers = UINT32_MAX;
     bad_config("4 billion workers", &config);

@@ -76,6 +76,33 @@ static int32_t observe(vgpu_worker *worker, void *user_data) {
     return 0;
 }
 
+/* Says how it would wait, and changes that for the rest of itself. */
+static int32_t change_wait_policy(vgpu_worker *worker, void *user_data) {
+    uint32_t *found = user_data;
+    CHECK_OK(vgpu_worker_set_wait_policy(worker, VGPU_WAIT_HELP_ANY, &found[0]));
+    CHECK_OK(vgpu_worker_set_wait_policy(worker, VGPU_WAIT_HELP_OWN, &found[1]));
+    return 0;
+}
+
+static void a_wait_policy_lasts_as_long_as_its_task(void) {
+    vgpu_pool_config config;
+    vgpu_pool_config_init(&config);
+    config.num_workers = 1;
+    config.wait_policy = VGPU_WAIT_BLOCK;
+    config.help_depth = 1;
+    vgpu_pool *pool = NULL;
+    REQUIRE(vgpu_pool_create(&config, &pool) == VGPU_OK);
+    for (int round = 0; round < 3; round++) {
+        uint32_t found[2] = {UINT32_MAX, UINT32_MAX};
+        vgpu_future *future = NULL;
+        REQUIRE(vgpu_pool_submit(pool, change_wait_policy, found, NULL, &future) == VGPU_OK);
+        CHECK_OK(vgpu_future_get(future, NULL));
+        CHECK_OK(vgpu_future_release(future));
+        CHECK(found[0] == VGPU_WAIT_BLOCK && found[1] == VGPU_WAIT_HELP_ANY);
+    }
+    CHECK_OK(vgpu_pool_destroy(pool));
+}
+
 static void observe_on(const vgpu_pool_config *config, struct observed *observed) {
     vgpu_pool *pool = NULL;
     vgpu_future *future = NULL;
@@ -244,5 +271,6 @@ int main(void) {
     destroy_from_a_task();
     submit_while_destroying();
     drains();
+    a_wait_policy_lasts_as_long_as_its_task();
     return check_done();
 }

@@ -4,20 +4,26 @@
 //! it is a deadlock.
 
 use crate::model::Model;
-use crate::pool::watched_memory;
+use crate::pool::small;
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use vgpu_pool::error::Status;
 use vgpu_pool::pool::core::Core;
-use vgpu_pool::pool::{Group, WhenFull, Worker};
+use vgpu_pool::pool::{Config, Group, WaitPolicy, WhenFull, Worker};
 use vgpu_pool::protocol::parker::Parker;
 use vgpu_pool::sync::UnsafeCell;
 
 /// Runs `action` on the calling thread with a pool of so many workers, and ends the pool.
 pub(crate) fn with_pool(workers: usize, action: impl FnOnce(&Arc<Core>) -> u64) -> u64 {
-    let core = Arc::new(Core::new(watched_memory(), workers, 2, WhenFull::Block).unwrap());
+    with_policy(WaitPolicy::HelpAny, workers, action)
+}
+
+/// As above, with a pool whose workers wait as told.
+pub(crate) fn with_policy(policy: WaitPolicy, workers: usize, action: impl FnOnce(&Arc<Core>) -> u64) -> u64 {
+    let config = Config { wait_policy: policy, ..small(WhenFull::Block) };
+    let core = Arc::new(Core::new(workers, &config).unwrap());
     let threads: Vec<_> = (0..workers)
         .map(|index| {
             let core = core.clone();
@@ -238,6 +244,29 @@ fn a_fork_publishes_its_job_before_it_goes_on() {
 #[test]
 fn a_wait_publishes_all_private_jobs() {
     WAIT.verify();
+}
+
+/// The second half of a fork forks in turn, on its thief, and its own first half sleeps until the other ran. Only the worker
+/// that forked first is left to run that one: it waits, and must steal it from the thief.
+const LEAPFROG: Model = Model { name: "a wait that steals from the thief", bound: 0, run: &leapfrog, ..PUBLISHED };
+fn leapfrog() -> u64 {
+    with_policy(WaitPolicy::HelpOwn, 2, |core| {
+        core.run(|worker| {
+            let second = |worker: &Worker| {
+                let ran = Parker::new();
+                worker.join(|_| ran.park(None), |_| ran.unpark());
+                worker.index()
+            };
+            let ((), by) = worker.join(|_| dawdle(), second);
+            Ok(1 + u64::from(by != worker.index()))
+        })
+        .unwrap()
+    })
+}
+
+#[test]
+fn a_wait_steals_from_the_thief() {
+    LEAPFROG.verify();
 }
 
 #[test]

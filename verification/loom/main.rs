@@ -13,6 +13,7 @@ mod first;
 #[path = "../zoo/fork_frames.rs"]
 mod fork_frames;
 mod fork_stack;
+mod last_helper;
 #[path = "../zoo/latch_claims.rs"]
 mod latch_claims;
 #[path = "../zoo/latch_counts.rs"]

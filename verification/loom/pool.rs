@@ -3,7 +3,7 @@
 //! Every model ends by closing the pool and joining its workers, so that a lost wake-up or a count that is not taken back
 //! shows as a deadlock.
 
-use crate::fork_stack::{dawdle, with_pool};
+use crate::fork_stack::{dawdle, with_policy, with_pool};
 use crate::model::Model;
 use loom::thread;
 use std::alloc::Layout;
@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use vgpu_pool::error::{Error, Result, Status};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::pool::core::Core;
-use vgpu_pool::pool::{Group, WhenFull, Worker};
+use vgpu_pool::pool::{Config, Group, WaitPolicy, WhenFull, Worker};
 use vgpu_pool::protocol::completion::Completion;
 
 /// The checker's own memory. An execution fails at whose end some of it was not given back.
-pub(crate) fn watched_memory() -> Allocator {
+fn watched_memory() -> Allocator {
     fn layout(size: usize, align: usize) -> Layout {
         Layout::from_size_align(size, align).unwrap()
     }
@@ -35,8 +35,13 @@ pub(crate) fn watched_memory() -> Allocator {
     unsafe { Allocator::from_host(allocate, free, ptr::null_mut()) }
 }
 
+/// The settings of a pool with room for two tasks.
+pub(crate) fn small(when_full: WhenFull) -> Config<'static> {
+    Config { inbox_capacity: 2, when_full, allocator: watched_memory(), ..Config::default() }
+}
+
 fn new_core(workers: usize) -> Arc<Core> {
-    Arc::new(Core::new(watched_memory(), workers, 2, WhenFull::Error).unwrap())
+    Arc::new(Core::new(workers, &small(WhenFull::Error)).unwrap())
 }
 
 fn spawn_worker(core: &Arc<Core>, index: usize) -> thread::JoinHandle<()> {
@@ -319,4 +324,32 @@ fn a_task_that_waits_for_a_task_wakes() {
 #[test]
 fn a_task_that_waits_for_a_group_wakes() {
     GROUP_INSIDE.verify();
+}
+
+/// Two tasks on two workers, each of which submits one more and waits for it without helping. The last to wait must help, or
+/// nobody runs them.
+///
+/// One outcome: all have run.
+const BLOCKED: Model =
+    Model { name: "both workers wait and neither wants to help", bound: 0, outcomes: &[2], run: &blocked, ..TWO_TASKS };
+fn blocked() -> u64 {
+    with_policy(WaitPolicy::Block, 2, |core| {
+        let parent = || {
+            let inside = core.clone();
+            let task = move |_: &Worker| {
+                let mut group = Group::new(&inside)?;
+                group.submit(|_| Ok(()))?;
+                group.wait()?;
+                Ok(1)
+            };
+            core.try_submit(task).unwrap()
+        };
+        let parents = [parent(), parent()];
+        parents.into_iter().map(|parent| parent.get().unwrap()).sum()
+    })
+}
+
+#[test]
+fn when_all_workers_wait_one_helps() {
+    BLOCKED.verify();
 }

@@ -8,9 +8,8 @@ use shuttle::thread::{self, JoinHandle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use vgpu_pool::error::{Error, Result, Status};
-use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::pool::core::Core;
-use vgpu_pool::pool::{Group, WhenFull, Worker};
+use vgpu_pool::pool::{Config, Group, WhenFull, Worker};
 
 /// Schedules that each scenario gets from each scheduler.
 const SCHEDULES: usize = 4_000;
@@ -28,7 +27,8 @@ impl Host {
 
     /// A pool some of whose threads could not be started.
     fn start_some(started: usize, workers: usize, inbox: usize, when_full: WhenFull) -> Host {
-        let core = Arc::new(Core::new(Allocator::SYSTEM, workers, inbox, when_full).unwrap());
+        let core =
+            Arc::new(Core::new(workers, &Config { inbox_capacity: inbox, when_full, ..Config::default() }).unwrap());
         let start = |index| {
             let core = core.clone();
             thread::spawn(move || core.run_worker(index))

@@ -1,0 +1,264 @@
+//! How a worker waits: for a future, a group, the other half of a fork, or the end of its pool.
+//!
+//! A worker that helps runs other work until its target is done, searches for a bounded time when there is none, and then sleeps as
+//! [`event_count`](crate::protocol::event_count) prescribes, woken by new work or by its target. How far it helps is a
+//! [`WaitPolicy`], bounded by the depth of its stack; when all workers' waits are bounded, one helps nevertheless:
+//! [`last_helper`](crate::protocol::last_helper).
+
+use super::config::WaitPolicy;
+use super::task::TaskRef;
+use super::worker::{Work, Worker, stack_pointer};
+use crate::error::{Result, error};
+use crate::os::clock;
+use crate::protocol::completion::Completion;
+use crate::protocol::countdown::Countdown;
+use crate::protocol::shutdown::Shutdown;
+use crate::sync::{SearchBudget, spin_loop};
+
+/// How long a worker looks for work before it sleeps.
+const SEARCH_NS: u64 = 20_000;
+/// How long a worker sleeps at most when it waits for another pool, whose completions do not know its bed.
+const FOREIGN_NAP_NS: u64 = 1_000_000;
+/// A worker that follows another naps at least and at most so long at a time.
+const SHORTEST_NAP_NS: u64 = 50_000;
+const LONGEST_NAP_NS: u64 = 1_000_000;
+
+/// Something a thread can wait for.
+pub(crate) trait Awaited {
+    /// Whether the wait is over.
+    fn is_done(&self) -> bool;
+    /// Raises the flag that asks for a wake-up through the event count; false when the wait is over.
+    fn register_helper(&self) -> bool;
+    /// What the wake-up calls it.
+    fn address(&self) -> usize;
+    /// The worker on whom it depends, as far as is known.
+    fn performer(&self) -> Option<usize> {
+        None
+    }
+    /// Blocks without helping.
+    fn block(&self, deadline_ns: Option<u64>) -> bool;
+}
+
+impl<T> Awaited for Completion<T> {
+    fn is_done(&self) -> bool {
+        Completion::is_done(self)
+    }
+    fn register_helper(&self) -> bool {
+        Completion::register_helper(self)
+    }
+    fn performer(&self) -> Option<usize> {
+        Completion::performer(self)
+    }
+    fn address(&self) -> usize {
+        Completion::address(self)
+    }
+    fn block(&self, deadline_ns: Option<u64>) -> bool {
+        self.wait(deadline_ns)
+    }
+}
+
+impl Awaited for Countdown {
+    fn is_done(&self) -> bool {
+        self.is_zero()
+    }
+    fn register_helper(&self) -> bool {
+        Countdown::register_helper(self)
+    }
+    fn address(&self) -> usize {
+        Countdown::address(self)
+    }
+    fn block(&self, deadline_ns: Option<u64>) -> bool {
+        self.wait(deadline_ns)
+    }
+}
+
+impl Awaited for Shutdown {
+    fn is_done(&self) -> bool {
+        self.is_terminated()
+    }
+    fn register_helper(&self) -> bool {
+        // Termination gives every worker a permit.
+        true
+    }
+    fn address(&self) -> usize {
+        0
+    }
+    fn block(&self, _: Option<u64>) -> bool {
+        unreachable!("a worker's life is not spent blocked")
+    }
+}
+
+impl Worker {
+    pub(crate) fn work_until_terminated(&self) {
+        self.help(self.core().shutdown(), None);
+    }
+
+    /// Waits until `target` is done, as far as policy, depth and stack allow by running other work. False when the time ran
+    /// out first.
+    pub(crate) fn wait_until(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        self.promote_all();
+        if self.is_guest() {
+            return target.block(deadline_ns);
+        }
+        let policy = self.policy.get();
+        let has_stack = stack_pointer() > self.stack_reserve;
+        if policy == WaitPolicy::HelpAny && has_stack && self.depth.get() <= self.core().help_depth() {
+            return self.help(target, deadline_ns);
+        }
+        if target.is_done() {
+            return true;
+        }
+        let is_done = if self.core().last_helper().enter() {
+            self.help(target, deadline_ns)
+        } else if policy == WaitPolicy::Block || !has_stack {
+            target.block(deadline_ns)
+        } else {
+            self.follow(target, deadline_ns)
+        };
+        self.core().last_helper().leave();
+        is_done
+    }
+
+    /// Waits until `target` is done: steals from the worker that it depends on, and naps when there is nothing to steal. The naps
+    /// are short at first: nobody wakes this worker when that one forks again.
+    fn follow(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        let mut nap_ns = SHORTEST_NAP_NS;
+        loop {
+            let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
+            loop {
+                if target.is_done() {
+                    return true;
+                }
+                if let Some(job) = target.performer().and_then(|performer| self.steal_from(performer)) {
+                    self.run(job);
+                    nap_ns = SHORTEST_NAP_NS;
+                } else if budget.is_spent() {
+                    break;
+                } else {
+                    spin_loop();
+                }
+            }
+            let now = clock::monotonic_ns();
+            if deadline_ns.is_some_and(|deadline| now >= deadline) {
+                return false;
+            }
+            let nap_end = now + nap_ns;
+            if target.block(Some(deadline_ns.map_or(nap_end, |deadline| deadline.min(nap_end)))) {
+                return true;
+            }
+            nap_ns = (nap_ns * 2).min(LONGEST_NAP_NS);
+        }
+    }
+
+    /// Runs other work until `target` is done, and sleeps when there is none. False when the time ran out first.
+    fn help(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        while !target.is_done() {
+            if deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline) {
+                return false;
+            }
+            if let Some(work) = self.take() {
+                self.run(work);
+            } else if let Some(work) = self.search(target, deadline_ns) {
+                self.run(work);
+            } else if !target.is_done() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// As [`wait_until`](Self::wait_until), for something that a foreign pool completes. Helping its own pool meanwhile is
+    /// what lets two pools wait for each other's tasks.
+    pub(crate) fn wait_until_foreign(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        if self.is_guest() {
+            return target.block(deadline_ns);
+        }
+        loop {
+            let now = clock::monotonic_ns();
+            if deadline_ns.is_some_and(|deadline| now >= deadline) {
+                return target.is_done();
+            }
+            let nap = now + FOREIGN_NAP_NS;
+            if self.wait_until(target, Some(deadline_ns.map_or(nap, |deadline| deadline.min(nap)))) {
+                return true;
+            }
+        }
+    }
+
+    /// Looks for work, sleeping in between, until there is some, `target` is done or the time has run out; the latter two
+    /// give `None`. The order of the steps is that of the event count's table.
+    fn search(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
+        let core = self.core();
+        let sleep = core.sleep();
+        let is_late = || deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline);
+        let mut searching = sleep.try_begin_search();
+        loop {
+            if searching {
+                let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
+                let found = loop {
+                    if let Some(work) = self.steal(target.performer()) {
+                        break Some(work);
+                    }
+                    if target.is_done() || is_late() {
+                        sleep.end_search(self.index(), || core.has_work());
+                        return None;
+                    }
+                    if budget.is_spent() {
+                        break None;
+                    }
+                    spin_loop();
+                };
+                if found.is_some() {
+                    sleep.end_search(self.index(), || core.has_work());
+                    return found;
+                }
+            }
+            sleep.wait_on(self.index(), target.address());
+            let registered = target.register_helper();
+            sleep.announce(self.index(), searching);
+            if registered && !core.has_work() && !target.is_done() {
+                sleep.park(self.index(), deadline_ns);
+            }
+            sleep.withdraw(self.index());
+            sleep.wait_on(self.index(), 0);
+            searching = true;
+        }
+    }
+
+    /// Runs a piece of work one level deeper, with the pool's own way to wait.
+    pub(crate) fn nested<R>(&self, run: impl FnOnce() -> R) -> R {
+        let policy = self.policy.replace(self.core().wait_policy());
+        self.depth.set(self.depth.get() + 1);
+        let result = run();
+        self.depth.set(self.depth.get() - 1);
+        self.policy.set(policy);
+        result
+    }
+
+    /// Says how the running task or job waits from here on, and returns how it did before. Work that it runs while it waits, or that
+    /// others run for it, waits as the pool does.
+    pub fn set_wait_policy(&self, policy: WaitPolicy) -> WaitPolicy {
+        self.policy.replace(policy)
+    }
+
+    /// Fails when the stack is too short to run what may have to be run in a wait.
+    pub(crate) fn check_stack(&self) -> Result<()> {
+        if self.has_stack_for(stack_pointer()) {
+            return Ok(());
+        }
+        Err(error!(
+            StackLimit,
+            "a wait found worker {}'s stack almost used up; give the pool's workers a larger stack, or let tasks wait for each other less deeply",
+            self.index()
+        ))
+    }
+
+    /// Waits until `task`'s other references are gone, running what stands before it in the queues.
+    pub(crate) fn help_until_sole(&self, task: &TaskRef) {
+        while !task.header().state.is_sole() {
+            if !self.run_queued_task() {
+                spin_loop();
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Workers that enter limited waits, of whom at least one has to help.
+
+use crate::model::{Model, tells_apart};
+use loom::thread;
+use std::sync::Arc;
+use vgpu_pool::protocol::last_helper::LastHelper;
+use vgpu_pool::sync::{AtomicUsize, RELAXED};
+
+const WORKERS: usize = 2;
+
+/// The design, or a wrong one.
+trait Count: Send + Sync + 'static {
+    fn new() -> Self;
+    fn enter(&self) -> bool;
+    fn leave(&self);
+}
+
+impl Count for LastHelper {
+    fn new() -> LastHelper {
+        LastHelper::new(WORKERS)
+    }
+    fn enter(&self) -> bool {
+        LastHelper::enter(self)
+    }
+    fn leave(&self) {
+        LastHelper::leave(self);
+    }
+}
+
+/// Looks at the count and raises it in a second step.
+struct LooksFirst(AtomicUsize);
+
+impl Count for LooksFirst {
+    fn new() -> LooksFirst {
+        LooksFirst(AtomicUsize::new(0))
+    }
+    fn enter(&self) -> bool {
+        let waiting = self.0.load(RELAXED);
+        self.0.fetch_add(1, RELAXED);
+        waiting + 1 >= WORKERS
+    }
+    fn leave(&self) {
+        self.0.fetch_sub(1, RELAXED);
+    }
+}
+
+/// One worker waits; another has waited before, and waits again.
+///
+/// Outcomes: which of the two that are left help, one bit each. Never none.
+const fn entries<C: Count>() -> Model {
+    Model {
+        group: "last_helper",
+        name: "enter, leave, enter against enter",
+        threads: 2,
+        operations: 4,
+        bound: 3,
+        outcomes: &[1, 2, 3],
+        run: &run_entries::<C>,
+    }
+}
+fn run_entries<C: Count>() -> u64 {
+    let count = Arc::new(C::new());
+    let once = {
+        let count = count.clone();
+        thread::spawn(move || count.enter())
+    };
+    let twice = thread::spawn(move || {
+        count.enter();
+        count.leave();
+        count.enter()
+    });
+    let helps = [once.join().unwrap(), twice.join().unwrap()];
+    assert!(helps.contains(&true), "nobody helps");
+    u64::from(helps[0]) + 2 * u64::from(helps[1])
+}
+
+#[test]
+fn looking_and_raising_must_be_one_step() {
+    tells_apart("the count is looked at, then raised", entries::<LooksFirst>(), entries::<LastHelper>());
+}
