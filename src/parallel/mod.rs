@@ -1,7 +1,34 @@
 //! Loops on a pool: built on [`Worker::join`](crate::pool::Worker::join) and nothing else.
+//!
+//! | what | functions | which pieces |
+//! |---|---|---|
+//! | each index once, in any order | [`for_range`], [`for_tiles`] | whatever keeps the workers busy |
+//! | one value out of all indices | [`reduce()`] | fixed by the length: the same bits for any number of workers |
+//! | the value before each index | [`scan()`], [`inclusive_scan`], [`exclusive_scan`] | fixed by the length, likewise |
+//! | a slice in order | [`sort()`], [`sort_by`] | fixed by the items |
+//! | a call for each index | [`fork_all()`], [`Worker::fork_all`](crate::pool::Worker::fork_all) | single calls |
 
+mod failure;
+pub mod fork_all;
+mod place;
 pub mod range;
+pub mod reduce;
+pub mod scan;
+pub mod sort;
 pub mod tiles;
 
+pub use fork_all::fork_all;
 pub use range::{for_range, for_range_on};
+pub use reduce::{reduce, reduce_on};
+pub use scan::{exclusive_scan, inclusive_scan, scan, scan_on};
+pub use sort::{sort, sort_by, sort_by_on};
 pub use tiles::{Tile, Tiling, for_tiles, for_tiles_on};
+
+/// The grain of a loop whose pieces depend on its length alone: at most 1024 pieces, and fewer where the range is short, so
+/// that cheap bodies outweigh the forks.
+fn fixed_grain(len: usize, grain: usize) -> usize {
+    match grain {
+        0 => (len.isqrt() / 4).max(len.div_ceil(1024)).max(1),
+        grain => grain,
+    }
+}

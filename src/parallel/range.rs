@@ -1,23 +1,45 @@
-//! A loop over a range, cut in halves until a piece is no longer than the grain.
+//! A loop over a range, cut in halves: down to the grain, or for as long as somebody is hungry.
+//!
+//! With a grain of 0 a worker goes through its range in steps. Before each it looks at its own deque. If that is empty, somebody
+//! has stolen what was there, and may soon want more: the worker forks the second half of what is left. Otherwise it takes
+//! the next step. So a range is cut about as often as it is stolen from, and pieces are small where the work is.
+//!
+//! The steps are timed, so that one takes a few microseconds: then the looks cost next to nothing, and a thief does
+//! not wait long. A loop begins with single indices, since nobody knows yet what they cost. A half that was not stolen comes back
+//! to its worker with all that was learnt from the first half.
+//!
+//! What no step can know is the future: where cheap indices are followed by heavy ones without warning, the step that meets
+//! them is as long as the cheap ones were.
+//!
+//! Source: A. Tzannes, G. Caragea, U. Vishkin, R. Barua, *Lazy scheduling: a runtime adaptive scheduler for declarative
+//! parallelism*, ACM TOPLAS 36(3), 2014.
 
-use crate::error::{Error, Result};
+use super::failure::Failure;
+use super::place::{Caller, Place};
+use crate::error::Result;
+use crate::os::clock;
 use crate::pool::{Pool, Worker};
-use crate::protocol::first::First;
 use core::ops::Range;
 
-/// With an automatic grain, how many pieces there are for each worker: enough for stealing to even out unequal pieces,
-/// and few enough that forking costs nothing beside them.
-const PIECES_PER_WORKER: usize = 8;
+/// How long a step takes: much longer than two looks at the clock, and shorter than a thief's patience.
+const STEP_NS: u64 = 4_000;
+/// A step has at most this many times the indices of the one before.
+const STEP_GROWTH: usize = 16;
+/// What takes less than this part of a step is not worth a fork.
+const FORKED_PART: usize = 4;
+/// Long pieces begin and end at multiples of this: then vectors do not straddle cache lines, and neighbours share none.
+const EVEN: usize = 64;
 
 /// Calls `body` with pieces of `range` that together cover it exactly once, on the workers of `pool`, and returns when all
-/// are done. A piece has at most `grain` indices; 0 lets the loop choose. With no pool the caller runs the pieces in order.
+/// are done. A piece has at most `grain` indices. With a grain of 0 the loop chooses, and adapts: it hands out half of what
+/// is left whenever a worker has nothing else that others could take. With no pool the caller runs the pieces in order.
 ///
 /// Where `body` does not fail this does what the following loop does, in some other order:
 /// `for i in range { body(i..i + 1) }`.
 ///
 /// Errors: the first failure of a piece, in which case pieces not yet begun are left out; a panic comes out as
 /// [`Panic`](crate::error::Status::Panic), or as the panic it is on a worker of the pool; and those of
-/// [`Pool::run`]. May be called from any thread, in tasks of the pool too.
+/// [`Pool::run`]. May be called from any thread, in tasks of the pool too: there the caller takes part.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,13 +65,8 @@ where
         Some(pool) => {
             pool.run(move |worker| for_range_on(worker, range, grain, |worker, piece| body(Some(worker), piece)))
         }
-        None => {
-            let grain = if grain == 0 { range.len() } else { grain };
-            range
-                .clone()
-                .step_by(grain)
-                .try_for_each(|start| body(None, start..range.end.min(start.saturating_add(grain))))
-        }
+        None if grain == 0 => body(None, range),
+        None => run(|pieces| pieces.in_halves(&Caller, range, grain), |_: &Caller, piece| body(None, piece)),
     }
 }
 
@@ -58,42 +75,132 @@ pub fn for_range_on<B>(worker: &Worker, range: Range<usize>, grain: usize, body:
 where
     B: Fn(&Worker, Range<usize>) -> Result<()> + Sync,
 {
-    let grain = match grain {
-        0 => range.len().div_ceil(worker.pool_workers() * PIECES_PER_WORKER).max(1),
-        grain => grain,
-    };
-    let halves = Halves { grain, body, failure: First::new() };
-    if !range.is_empty() {
-        halves.run(worker, range);
-    }
-    // SAFETY: every piece has been joined.
-    match unsafe { halves.failure.take() } {
-        Some(error) => Err(error),
-        None => Ok(()),
+    // Nobody steals from a lonely worker, or from a guest.
+    let is_shared = worker.pool_workers() > 1 && !worker.is_guest();
+    match grain {
+        _ if range.is_empty() => Ok(()),
+        0 if is_shared => run(
+            |pieces| {
+                pieces.in_steps(worker, range, 1);
+            },
+            body,
+        ),
+        0 => body(worker, range),
+        grain => run(|pieces| pieces.in_halves(worker, range, grain), body),
     }
 }
 
-struct Halves<B> {
-    grain: usize,
+fn run<B>(action: impl FnOnce(&Pieces<B>), body: B) -> Result<()> {
+    let pieces = Pieces { body, failure: Failure::new() };
+    action(&pieces);
+    pieces.failure.into_result(Some(()))
+}
+
+struct Pieces<B> {
     body: B,
-    failure: First<Error>,
+    failure: Failure,
 }
 
-impl<B: Fn(&Worker, Range<usize>) -> Result<()> + Sync> Halves<B> {
-    fn run(&self, worker: &Worker, range: Range<usize>) {
-        if self.failure.is_taken() {
+impl<B> Pieces<B> {
+    fn in_halves<P: Place>(&self, place: &P, range: Range<usize>, grain: usize)
+    where
+        B: Fn(&P, Range<usize>) -> Result<()> + Sync,
+    {
+        if self.failure.is_known() {
             return;
         }
-        if range.len() <= self.grain {
-            if let Err(error) = (self.body)(worker, range) {
-                self.failure.offer(error);
-            }
+        if range.len() <= grain {
+            self.failure.watch(|| (self.body)(place, range));
             return;
         }
         // Cut where the left half is a whole number of grains, so that all pieces but the last have the grain's length.
-        let pieces = range.len().div_ceil(self.grain);
-        let middle = range.start + pieces / 2 * self.grain;
+        let pieces = range.len().div_ceil(grain);
+        let middle = range.start + pieces / 2 * grain;
         let (left, right) = (range.start..middle, middle..range.end);
-        worker.join(|worker| self.run(worker, left), |worker| self.run(worker, right));
+        place.join(|place| self.in_halves(place, left, grain), |place| self.in_halves(place, right, grain));
+    }
+
+    /// Runs a range of which nothing has begun. `step` is how many indices are thought to take [`STEP_NS`]; the same comes
+    /// back, as this worker knows it at the end.
+    fn in_steps(&self, worker: &Worker, mut range: Range<usize>, mut step: usize) -> usize
+    where
+        B: Fn(&Worker, Range<usize>) -> Result<()> + Sync,
+    {
+        let mut seen = None;
+        while !range.is_empty() && !self.failure.is_known() {
+            if range.len() > 1.max(step / FORKED_PART) && worker.deque().is_empty() {
+                let middle = even(range.start, range.len() / 2);
+                let (left, right) = (range.start..middle, middle..range.end);
+                let owner = worker.index();
+                let (learnt, returned) = worker.join(
+                    |worker| self.in_steps(worker, left, step),
+                    |runner| {
+                        if runner.index() == owner {
+                            return Some(right);
+                        }
+                        self.in_steps(runner, right, step);
+                        None
+                    },
+                );
+                let Some(right) = returned else { return learnt };
+                (range, step, seen) = (right, learnt, None);
+                continue;
+            }
+            let end = if step < range.len() { even(range.start, step) } else { range.end };
+            let piece = range.start..end;
+            let len = piece.len();
+            range.start = end;
+            if range.is_empty() {
+                // Nothing comes after, so there is nothing to learn.
+                self.failure.watch(|| (self.body)(worker, piece));
+                break;
+            }
+            let begin = seen.unwrap_or_else(clock::monotonic_ns);
+            if self.failure.watch(|| (self.body)(worker, piece)).is_none() {
+                break;
+            }
+            let now = clock::monotonic_ns();
+            step = estimate(len, now - begin);
+            seen = Some(now);
+        }
+        step
+    }
+}
+
+/// How many indices take [`STEP_NS`], if `len` of them took `ns`.
+fn estimate(len: usize, ns: u64) -> usize {
+    let fitting = len as u128 * u128::from(STEP_NS) / u128::from(ns.max(1));
+    let most = len.saturating_mul(STEP_GROWTH);
+    usize::try_from(fitting).map_or(most, |fitting| fitting.clamp(1, most))
+}
+
+/// The end of `len` indices from `start` on. Many indices end at a multiple of [`EVEN`].
+fn even(start: usize, len: usize) -> usize {
+    let end = start + len;
+    if len < 4 * EVEN { end } else { end / EVEN * EVEN }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_takes_its_time_and_grows_no_faster_than_it_may() {
+        assert_eq!(estimate(1, 100 * STEP_NS), 1);
+        assert_eq!(estimate(1000, 2 * STEP_NS), 500);
+        assert_eq!(estimate(1000, STEP_NS / 2), 2000);
+        assert_eq!(estimate(1, 0), STEP_GROWTH);
+        assert_eq!(estimate(usize::MAX, 1), usize::MAX);
+    }
+
+    #[test]
+    fn an_even_end_is_within_the_range_and_beyond_its_start() {
+        for start in [0, 1, 63, 1000, usize::MAX - 1000] {
+            for len in [1, 2, 255, 256, 257, 1000] {
+                let end = even(start, len);
+                assert!(start < end && end <= start + len);
+                assert!(len < 4 * EVEN || end.is_multiple_of(EVEN));
+            }
+        }
     }
 }
