@@ -46,8 +46,8 @@
  *
  * ## NULL
  * A NULL where an object, a function or an output is required gives VGPU_ERROR_INVALID_ARGUMENT, never a crash.
- * vgpu_parallel_for(), vgpu_parallel_for_tiles(), vgpu_join(), vgpu_sgemm() and vgpu_dgemm() accept a NULL pool: they
- * then do everything on the calling thread, and callbacks get a NULL worker, which vgpu_worker_index() accepts.
+ * The functions that begin with vgpu_parallel_, vgpu_join(), vgpu_fork_all(), vgpu_sgemm() and vgpu_dgemm() accept a NULL
+ * pool: they then do everything on the calling thread, and callbacks get a NULL worker, which vgpu_worker_index() accepts.
  *
  * ## Threads
  * Every function may be called from any thread, with no registration, and from inside tasks, at the same time on the same
@@ -450,6 +450,32 @@ typedef int32_t (*vgpu_tile_fn)(struct vgpu_worker *worker,
                                 size_t col_end);
 
 /**
+ * One of many calls, by its number. Returns as a vgpu_task_fn does.
+ */
+typedef int32_t (*vgpu_index_fn)(struct vgpu_worker *worker, void *user_data, size_t index);
+
+/**
+ * A piece of a reduction or a scan: the indices from begin up to, and without, end, and a value to read and change, aligned to
+ * 64 bytes and valid during the call. Returns as a vgpu_task_fn does.
+ */
+typedef int32_t (*vgpu_value_fn)(struct vgpu_worker *worker,
+                                 void *user_data,
+                                 size_t begin,
+                                 size_t end,
+                                 void *value);
+
+/**
+ * Combines two neighbouring values: left becomes what left and right are together. Returns as a vgpu_task_fn does.
+ */
+typedef int32_t (*vgpu_combine_fn)(void *user_data, void *left, const void *right);
+
+/**
+ * Compares two elements of an array: a negative number if a comes before b, a positive one if after, else 0. It must order all
+ * elements, and may be called from several threads at a time.
+ */
+typedef int32_t (*vgpu_compare_fn)(void *user_data, const void *a, const void *b);
+
+/**
  * A link of a worker's private stack of forked jobs. For vgpu_pool.hpp alone.
  */
 typedef struct vgpu_fork_link {
@@ -768,11 +794,13 @@ VGPU_API vgpu_status vgpu_group_destroy(struct vgpu_group *group);
  *
  *     for (size_t i = 0; i < n; i++) function(worker, user_data, i, i + 1);
  *
- * The indices are handed out in pieces that together cover them exactly once; the order is not fixed.
+ * The indices are handed out in pieces that together cover them exactly once; the order is not fixed. With a grain of 0 the
+ * library adapts: it hands out half of what is left whenever a worker has nothing else that others could take, so
+ * that pieces are long where indices are cheap and the workers busy.
  *
  * @param pool       the pool; NULL runs the pieces in order on the caller
  * @param n          how many indices
- * @param grain      the most indices of one piece; 0 lets the library choose
+ * @param grain      the most indices of one piece; 0 lets the library choose, and adapt
  * @param function   called for each piece
  * @param user_data  passed to it
  * @return VGPU_OK; the first failure of a piece, in which case pieces not yet begun are left out;
@@ -828,6 +856,145 @@ VGPU_API vgpu_status vgpu_join(struct vgpu_pool *pool,
                                void *data_a,
                                vgpu_task_fn b,
                                void *data_b);
+
+/**
+ * Calls a function once for each index, perhaps at the same time, and returns when all calls have returned: vgpu_join() for more
+ * than two, and the parallel version of
+ *
+ *     for (size_t i = 0; i < n; i++) function(worker, user_data, i);
+ *
+ * Each call is a fork of its own and may fork again, nested to any depth that the stack allows. For cheap bodies
+ * vgpu_parallel_for() is faster.
+ *
+ * @param pool       the pool; NULL makes the calls in order on the caller
+ * @param n          how many calls
+ * @param function   called with each index below n
+ * @param user_data  passed to it
+ * @return VGPU_OK; the failure of the lowest index; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED;
+ *         VGPU_ERROR_FORKED. All calls are made even if some fail
+ * @note Thread safety: any thread, tasks included. Blocks until all calls have returned.
+ */
+VGPU_API vgpu_status vgpu_fork_all(struct vgpu_pool *pool,
+                                   size_t n,
+                                   vgpu_index_fn function,
+                                   void *user_data);
+
+/**
+ * One value out of n indices: the parallel version of
+ *
+ *     memcpy(result, identity, size);
+ *     map(worker, user_data, 0, n, result);
+ *
+ * The indices are cut into pieces. Each piece gets a value that begins as a copy of identity, and map adds the piece's indices to
+ * it. Neighbouring values are then combined, the left with the right, until one is left.
+ *
+ * The cuts and the order of the combinations depend on n and grain alone, not on the pool: the result is the same to the last
+ * bit for any number of workers, floating-point sums included, and for a NULL pool. combine must be associative as far as
+ * one cares, and need not be commutative. identity must be neutral: combined with a value it gives that value.
+ *
+ * Values are moved by copying their bytes. Those of more than 64 bytes are allocated while they are in use.
+ *
+ * @param pool       the pool; NULL does the same in order on the caller
+ * @param n          how many indices; 0 gives identity
+ * @param grain      how many indices each piece has, the last one perhaps fewer; 0 lets n decide
+ * @param size       bytes of a value; at least 1
+ * @param identity   the value that pieces begin with
+ * @param map        adds the indices of a piece to a value
+ * @param combine    adds the right one of two neighbouring values to the left one
+ * @param user_data  passed to both
+ * @param result     where the value goes; written only if all went well
+ * @return VGPU_OK; the first failure of map or combine, in which case pieces not yet begun are left out;
+ *         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has; VGPU_ERROR_OUT_OF_MEMORY;
+ *         VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, tasks included. Blocks until the result is there.
+ */
+VGPU_API vgpu_status vgpu_parallel_reduce(struct vgpu_pool *pool,
+                                          size_t n,
+                                          size_t grain,
+                                          size_t size,
+                                          const void *identity,
+                                          vgpu_value_fn map,
+                                          vgpu_combine_fn combine,
+                                          void *user_data,
+                                          void *result);
+
+/**
+ * For each index the value of all that comes before it: the parallel version of
+ *
+ *     memcpy(value, identity, size);
+ *     write(worker, user_data, 0, n, value);
+ *
+ * The indices are cut into pieces. First sum is called for each piece but the last, with a copy of identity, and adds the piece's
+ * indices to it. When all sums are there, write is called once for each piece with the value of all that comes before
+ * the piece, and writes what the program wants to know of its indices; it may use the value as its own. A running sum of
+ * doubles in place, each element with itself included:
+ *
+ *     static int32_t sum(vgpu_worker *worker, void *data, size_t begin, size_t end, void *value) {
+ *         for (; begin < end; begin++) *(double *)value += ((double *)data)[begin];
+ *         return 0;
+ *     }
+ *     static int32_t combine(void *data, void *left, const void *right) {
+ *         *(double *)left += *(const double *)right;
+ *         return 0;
+ *     }
+ *     static int32_t write(vgpu_worker *worker, void *data, size_t begin, size_t end, void *value) {
+ *         for (; begin < end; begin++) ((double *)data)[begin] = *(double *)value += ((double *)data)[begin];
+ *         return 0;
+ *     }
+ *
+ * The cuts depend on n and grain alone, and what comes before a piece is combined in order: what is written is the same to the
+ * last bit for any number of workers and for a NULL pool. combine must be associative as far as one cares. identity must be
+ * neutral: combined with a value it gives that value.
+ *
+ * Values are moved by copying their bytes. Memory for one value for each piece is allocated: at most 1024 with a grain of 0.
+ *
+ * @param pool       the pool; NULL does the same in order on the caller
+ * @param n          how many indices
+ * @param grain      how many indices each piece has, the last one perhaps fewer; 0 lets n decide
+ * @param size       bytes of a value; at least 1
+ * @param identity   the value before the first index
+ * @param sum        adds the indices of a piece to a value
+ * @param combine    adds the right one of two neighbouring values to the left one; called by one thread at a time
+ * @param write      is told what comes before a piece
+ * @param user_data  passed to all three
+ * @return VGPU_OK; the first failure of sum, combine or write, in which case pieces not yet begun are left out, and some may have
+ *         been written; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has;
+ *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, tasks included. Blocks until all is written.
+ */
+VGPU_API vgpu_status vgpu_parallel_scan(struct vgpu_pool *pool,
+                                        size_t n,
+                                        size_t grain,
+                                        size_t size,
+                                        const void *identity,
+                                        vgpu_value_fn sum,
+                                        vgpu_combine_fn combine,
+                                        vgpu_value_fn write,
+                                        void *user_data);
+
+/**
+ * Sorts an array in ascending order, in place: the parallel version of qsort().
+ *
+ * The sort is unstable: elements that compare equal may change places, in the same way for any number of workers and for a
+ * NULL pool. In the worst case it takes a number of comparisons proportional to n log(n). Nothing is allocated. compare gets
+ * pointers into the array. If it is no order, the elements are left in some order, each of them once.
+ *
+ * @param pool       the pool; NULL sorts on the caller
+ * @param elements   the array; may be NULL if n is 0
+ * @param n          how many elements
+ * @param size       bytes of an element, at least 1
+ * @param compare    says which of two elements comes first
+ * @param user_data  passed to it
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for an array that does not fit the address space;
+ *         VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. On failure the array is untouched
+ * @note Thread safety: any thread, tasks included, on different arrays. Blocks until the array is sorted.
+ */
+VGPU_API vgpu_status vgpu_parallel_sort(struct vgpu_pool *pool,
+                                        void *elements,
+                                        size_t n,
+                                        size_t size,
+                                        vgpu_compare_fn compare,
+                                        void *user_data);
 
 /**
  * The number of a worker in its pool, from 0.

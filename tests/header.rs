@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 18] = [
     "mod",
     "status",
     "error",
@@ -20,6 +20,9 @@ const ORDER: [&str; 15] = [
     "future",
     "group",
     "parallel",
+    "reduce",
+    "scan",
+    "sort",
     "worker",
     "gemm",
     "fork",

@@ -32,6 +32,31 @@ pub type vgpu_tile_fn = Option<
     ) -> i32,
 >;
 
+/// One of many calls, by its number. Returns as a vgpu_task_fn does.
+pub type vgpu_index_fn =
+    Option<unsafe extern "C-unwind" fn(worker: *mut vgpu_worker, user_data: *mut c_void, index: usize) -> i32>;
+
+/// A piece of a reduction or a scan: the indices from begin up to, and without, end, and a value to read and change, aligned to
+/// 64 bytes and valid during the call. Returns as a vgpu_task_fn does.
+pub type vgpu_value_fn = Option<
+    unsafe extern "C-unwind" fn(
+        worker: *mut vgpu_worker,
+        user_data: *mut c_void,
+        begin: usize,
+        end: usize,
+        value: *mut c_void,
+    ) -> i32,
+>;
+
+/// Combines two neighbouring values: left becomes what left and right are together. Returns as a vgpu_task_fn does.
+pub type vgpu_combine_fn =
+    Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, left: *mut c_void, right: *const c_void) -> i32>;
+
+/// Compares two elements of an array: a negative number if a comes before b, a positive one if after, else 0. It must order all
+/// elements, and may be called from several threads at a time.
+pub type vgpu_compare_fn =
+    Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, a: *const c_void, b: *const c_void) -> i32>;
+
 /// Ends the life of a task's user_data: called exactly once after the task has run or was cancelled, if its submission
 /// succeeded.
 pub type vgpu_destroy_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;

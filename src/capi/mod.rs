@@ -14,5 +14,8 @@ pub mod gemm;
 pub mod group;
 pub mod parallel;
 pub mod pool;
+pub mod reduce;
+pub mod scan;
+pub mod sort;
 pub mod status;
 pub mod worker;

@@ -1,10 +1,12 @@
 //! Loops and fork-join.
 
-use super::callbacks::{UserData, required_callback, vgpu_range_fn, vgpu_task_fn, vgpu_tile_fn, worker_pointer};
+use super::callbacks::{
+    UserData, required_callback, vgpu_index_fn, vgpu_range_fn, vgpu_task_fn, vgpu_tile_fn, worker_pointer,
+};
 use super::error::{callback_result, guard};
 use super::pool::{optional, vgpu_pool};
 use super::status::vgpu_status;
-use crate::parallel::{Tiling, for_range, for_tiles};
+use crate::parallel::{Tiling, for_range, for_tiles, fork_all};
 use crate::pool::Worker;
 use core::ffi::c_void;
 
@@ -12,11 +14,13 @@ use core::ffi::c_void;
 ///
 ///     for (size_t i = 0; i < n; i++) function(worker, user_data, i, i + 1);
 ///
-/// The indices are handed out in pieces that together cover them exactly once; the order is not fixed.
+/// The indices are handed out in pieces that together cover them exactly once; the order is not fixed. With a grain of 0 the
+/// library adapts: it hands out half of what is left whenever a worker has nothing else that others could take, so
+/// that pieces are long where indices are cheap and the workers busy.
 ///
 /// @param pool       the pool; NULL runs the pieces in order on the caller
 /// @param n          how many indices
-/// @param grain      the most indices of one piece; 0 lets the library choose
+/// @param grain      the most indices of one piece; 0 lets the library choose, and adapt
 /// @param function   called for each piece
 /// @param user_data  passed to it
 /// @return VGPU_OK; the first failure of a piece, in which case pieces not yet begun are left out;
@@ -114,5 +118,39 @@ pub unsafe extern "C" fn vgpu_join(
             }
         };
         left.and(right)
+    })
+}
+
+/// Calls a function once for each index, perhaps at the same time, and returns when all calls have returned: vgpu_join() for more
+/// than two, and the parallel version of
+///
+///     for (size_t i = 0; i < n; i++) function(worker, user_data, i);
+///
+/// Each call is a fork of its own and may fork again, nested to any depth that the stack allows. For cheap bodies
+/// vgpu_parallel_for() is faster.
+///
+/// @param pool       the pool; NULL makes the calls in order on the caller
+/// @param n          how many calls
+/// @param function   called with each index below n
+/// @param user_data  passed to it
+/// @return VGPU_OK; the failure of the lowest index; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED;
+///         VGPU_ERROR_FORKED. All calls are made even if some fail
+/// @note Thread safety: any thread, tasks included. Blocks until all calls have returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_fork_all(
+    pool: *mut vgpu_pool,
+    n: usize,
+    function: vgpu_index_fn,
+    user_data: *mut c_void,
+) -> vgpu_status {
+    guard(|| {
+        let function = required_callback(function)?;
+        let user_data = UserData(user_data);
+        fork_all(optional(pool), n, |worker, index| {
+            // The whole of it is taken along, because a bare pointer may not change threads.
+            let UserData(user_data) = *{ &user_data };
+            // SAFETY: the program vouches for its function and data.
+            callback_result(unsafe { function(worker_pointer(worker), user_data, index) })
+        })
     })
 }

@@ -15,13 +15,19 @@ pub mod range;
 pub mod reduce;
 pub mod scan;
 pub mod sort;
+#[cfg(feature = "capi")]
+mod sort_bytes;
 pub mod tiles;
 
 pub use fork_all::fork_all;
 pub use range::{for_range, for_range_on};
 pub use reduce::{reduce, reduce_on};
+#[cfg(feature = "capi")]
+pub(crate) use scan::{ScanValues, scan_copying};
 pub use scan::{exclusive_scan, inclusive_scan, scan, scan_on};
 pub use sort::{sort, sort_by, sort_by_on};
+#[cfg(feature = "capi")]
+pub(crate) use sort_bytes::sort_bytes;
 pub use tiles::{Tile, Tiling, for_tiles, for_tiles_on};
 
 /// The grain of a loop whose pieces depend on its length alone: at most 1024 pieces, and fewer where the range is short, so

@@ -27,6 +27,36 @@ static int32_t nothing_tile(vgpu_worker *worker, void *user_data, size_t row_beg
     return 0;
 }
 
+static int32_t nothing_index(vgpu_worker *worker, void *user_data, size_t index) {
+    (void)worker;
+    (void)user_data;
+    (void)index;
+    return 0;
+}
+
+static int32_t nothing_value(vgpu_worker *worker, void *user_data, size_t begin, size_t end, void *value) {
+    (void)worker;
+    (void)user_data;
+    (void)begin;
+    (void)end;
+    (void)value;
+    return 0;
+}
+
+static int32_t nothing_combine(void *user_data, void *left, const void *right) {
+    (void)user_data;
+    (void)left;
+    (void)right;
+    return 0;
+}
+
+static int32_t equal(void *user_data, const void *a, const void *b) {
+    (void)user_data;
+    (void)a;
+    (void)b;
+    return 0;
+}
+
 static void ignore_completion(void *user_data, vgpu_status status) {
     (void)user_data;
     (void)status;
@@ -94,6 +124,48 @@ static void null_handles(void) {
     CHECK_OK(vgpu_pool_destroy(pool));
 }
 
+/* Each argument of the functions on values and arrays that can be wrong, on a pool and without one. */
+static void values_and_arrays(vgpu_pool *pool) {
+    const vgpu_value_fn value = nothing_value;
+    const vgpu_combine_fn combine = nothing_combine;
+    char zero[8] = "";
+    char out[8] = "result";
+    section("values and arrays: NULL, no bytes, more bytes than there are");
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_reduce(pool, 9, 0, 8, NULL, value, combine, NULL, out));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_reduce(pool, 9, 0, 8, zero, NULL, combine, NULL, out));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_reduce(pool, 9, 0, 8, zero, value, NULL, NULL, out));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_reduce(pool, 9, 0, 8, zero, value, combine, NULL, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_reduce(pool, 9, 0, 0, zero, value, combine, NULL, out));
+    CHECK_STATUS(VGPU_ERROR_OVERFLOW, vgpu_parallel_reduce(pool, 9, 0, SIZE_MAX, zero, value, combine, NULL, out));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_scan(pool, 9, 0, 8, NULL, value, combine, value, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_scan(pool, 9, 0, 8, zero, NULL, combine, value, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_scan(pool, 9, 0, 8, zero, value, NULL, value, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_scan(pool, 9, 0, 8, zero, value, combine, NULL, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_scan(pool, 9, 0, 0, zero, value, combine, value, NULL));
+    CHECK_STATUS(VGPU_ERROR_OVERFLOW, vgpu_parallel_scan(pool, 9, 0, SIZE_MAX, zero, value, combine, value, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_sort(pool, NULL, 1, 1, equal, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_sort(pool, out, 8, 1, NULL, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_sort(pool, out, 8, 0, equal, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_sort(pool, NULL, 0, 0, equal, NULL));
+    CHECK_STATUS(VGPU_ERROR_OVERFLOW, vgpu_parallel_sort(pool, out, SIZE_MAX, 2, equal, NULL));
+    CHECK_STATUS(VGPU_ERROR_OVERFLOW, vgpu_parallel_sort(pool, out, SIZE_MAX / 2 + 1, 1, equal, NULL));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_fork_all(pool, 3, NULL, NULL));
+    CHECK(strcmp(out, "result") == 0);
+
+    CHECK_OK(vgpu_parallel_reduce(pool, 0, 0, 8, zero, value, combine, NULL, out));
+    CHECK(memcmp(out, zero, sizeof out) == 0); /* nothing to reduce gives identity */
+    CHECK_OK(vgpu_parallel_reduce(pool, SIZE_MAX, 0, 8, zero, value, combine, NULL, out));
+    CHECK_OK(vgpu_parallel_reduce(pool, SIZE_MAX, SIZE_MAX / 3, 8, zero, value, combine, NULL, zero));
+    CHECK_OK(vgpu_parallel_scan(pool, 0, 0, 8, zero, value, combine, value, NULL));
+    CHECK_OK(vgpu_parallel_scan(pool, SIZE_MAX, 0, 8, zero, value, combine, value, NULL));
+    CHECK_OK(vgpu_parallel_scan(pool, SIZE_MAX, SIZE_MAX, 8, zero, value, combine, value, NULL));
+    CHECK_STATUS(VGPU_ERROR_OVERFLOW, vgpu_parallel_scan(pool, SIZE_MAX, 1, 8, zero, value, combine, value, NULL));
+    CHECK_OK(vgpu_parallel_sort(pool, NULL, 0, 1, equal, NULL));
+    CHECK_OK(vgpu_parallel_sort(pool, out, 1, 8, equal, NULL));
+    CHECK_OK(vgpu_fork_all(pool, 0, nothing_index, NULL));
+    CHECK_OK(vgpu_fork_all(pool, 1, nothing_index, NULL));
+}
+
 static void zero_and_huge(void) {
     vgpu_pool *pool = make_pool(2);
     section("nothing to do, and more than can be counted");
@@ -108,6 +180,8 @@ static void zero_and_huge(void) {
     CHECK_OK(vgpu_parallel_for_tiles(pool, 5, 0, 1, 1, nothing_tile, NULL));
     CHECK_OK(vgpu_parallel_for_tiles(pool, SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX, nothing_tile, NULL));
     CHECK_STATUS(VGPU_ERROR_OVERFLOW, vgpu_parallel_for_tiles(pool, SIZE_MAX, SIZE_MAX, 1, 1, nothing_tile, NULL));
+    values_and_arrays(pool);
+    values_and_arrays(NULL);
     CHECK_OK(vgpu_pool_wait_all(pool));
     CHECK_OK(vgpu_pool_destroy(pool));
 }
