@@ -93,8 +93,9 @@ pub unsafe extern "C" fn vgpu_parallel_for_tiles(
 /// @param data_a  passed to a
 /// @param b       called by whoever has time
 /// @param data_b  passed to b
-/// @return VGPU_OK; the failure of a, else that of b; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED;
-///         VGPU_ERROR_FORKED. Both are called even if one fails
+/// @return VGPU_OK; the failure of a, else that of b; VGPU_ERROR_STACK_LIMIT for a recursion too deep for the worker's stack;
+///         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. Both are called even if one
+///         fails, as far as the stack reaches
 /// @note Thread safety: any thread, tasks included. Blocks until both are done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_join(
@@ -133,8 +134,9 @@ pub unsafe extern "C" fn vgpu_join(
 /// @param n          how many calls
 /// @param function   called with each index below n
 /// @param user_data  passed to it
-/// @return VGPU_OK; the failure of the lowest index; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED;
-///         VGPU_ERROR_FORKED. All calls are made even if some fail
+/// @return VGPU_OK; the failure of the lowest index; VGPU_ERROR_STACK_LIMIT for a recursion too deep for the worker's stack;
+///         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. All calls are made even if
+///         some fail, as far as the stack reaches
 /// @note Thread safety: any thread, tasks included. Blocks until all calls have returned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_fork_all(

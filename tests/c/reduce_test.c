@@ -437,6 +437,41 @@ static void forks(vgpu_pool *pool) {
     CHECK(value_of(&calls) == 1000);
 }
 
+/* Forks within forks without an end, until there is no stack. user_data: the pool, and what the innermost fork came to. */
+struct descent {
+    vgpu_pool *pool;
+    vgpu_status innermost;
+};
+
+static int32_t descend(vgpu_worker *worker, void *user_data, size_t index) {
+    struct descent *self = user_data;
+    vgpu_status status;
+    (void)worker;
+    if (index != 0 || self->innermost != VGPU_OK) {
+        return 0;
+    }
+    status = vgpu_fork_all(self->pool, 2, descend, self);
+    if (self->innermost == VGPU_OK) {
+        self->innermost = status;
+    }
+    return 1;
+}
+
+static void too_deep(void) {
+    struct descent descent;
+    vgpu_pool_config config;
+    section("fork_all: a recursion without an end ends where the stack does, in an error");
+    vgpu_pool_config_init(&config);
+    config.num_workers = 1;
+    config.stack_size = 1 << 20;
+    descent.pool = NULL;
+    descent.innermost = VGPU_OK;
+    REQUIRE(vgpu_pool_create(&config, &descent.pool) == VGPU_OK);
+    CHECK_STATUS(VGPU_ERROR_TASK_FAILED, vgpu_fork_all(descent.pool, 2, descend, &descent));
+    CHECK(descent.innermost == VGPU_ERROR_STACK_LIMIT);
+    CHECK_OK(vgpu_pool_destroy(descent.pool));
+}
+
 /* ---- memory ---- */
 
 static int allocations_left;
@@ -513,6 +548,7 @@ int main(void) {
     printf("   -- without a pool\n");
     everything(NULL);
     adverse_sort();
+    too_deep();
     out_of_memory();
     return check_done();
 }
