@@ -16,7 +16,7 @@ use vgpu_pool::pool::{Config, Pinning, Pool, WhenFull, Worker};
 
 const MOST_WORKERS: usize = 4;
 
-/// Pools of 1 to 4 workers, for all tests.
+/// Pools of 1 to 4 workers, for the tests whose bodies wait for nobody; two others could wait for each other's worker.
 static POOLS: LazyLock<Vec<Pool>> = LazyLock::new(|| (1..=MOST_WORKERS).map(pool).collect());
 
 fn pool(workers: usize) -> Pool {
@@ -128,7 +128,8 @@ fn an_adaptive_loop_over_uneven_work_runs_each_index_once() {
 /// Every worker waits in its first piece for all others to have one.
 #[test]
 fn an_adaptive_loop_reaches_every_worker() {
-    for (workers, pool) in (1..).zip(&*POOLS) {
+    for workers in 1..=MOST_WORKERS {
+        let pool = &pool(workers);
         let arrived = Mutex::new(HashSet::new());
         parallel::for_range(Some(pool), 0..64, 0, |worker, _| {
             arrived.lock().unwrap().insert(worker.unwrap().index());
@@ -146,7 +147,7 @@ fn an_adaptive_loop_offers_more_after_each_theft() {
     let owners_pieces = AtomicUsize::new(0);
     // Thefts, and where the last piece of the thief ended: the pieces of one stolen range follow each other.
     let thief = Mutex::new((0, 0));
-    parallel::for_range(Some(&POOLS[1]), 0..1 << 12, 0, |worker, piece| {
+    parallel::for_range(Some(&pool(2)), 0..1 << 12, 0, |worker, piece| {
         let index = worker.unwrap().index();
         if piece.start == 0 {
             owner.store(index, SeqCst);
@@ -233,7 +234,7 @@ fn a_failing_index_ends_the_loop_and_none_is_run_twice() {
 
 #[test]
 fn a_failure_and_a_panic_keep_the_other_workers_from_going_on() {
-    let pool = &POOLS[1];
+    let pool = &pool(2);
     for (grain, panics) in [(0, false), (0, true), (1, false), (1, true)] {
         let (others, len) = (AtomicUsize::new(0), 2000);
         let error = parallel::for_range(Some(pool), 0..len, grain, |_, piece| {
@@ -701,7 +702,8 @@ fn a_fork_of_many_calls_each_index_once() {
 /// More than two may come one after the other: what a worker forks while the others are busy stays with it.
 #[test]
 fn two_calls_of_a_fork_run_at_the_same_time() {
-    for pool in &POOLS[1..] {
+    for workers in 2..=MOST_WORKERS {
+        let pool = pool(workers);
         let arrived = AtomicUsize::new(0);
         pool.run(|worker| {
             worker.fork_all(2, |_, _| {
