@@ -29,6 +29,12 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// A job that is on no stack, and that `run` runs.
+    #[inline(always)]
+    pub(super) fn new(run: RunFn) -> Job {
+        Job { link: Link::new(), run, done: UnsafeCell::new(MaybeUninit::uninit()) }
+    }
+
     /// Runs a job that was taken from a deque.
     ///
     /// # Safety
@@ -79,7 +85,7 @@ where
     #[inline(always)]
     fn new(closure: F) -> StackJob<F, R> {
         StackJob {
-            job: Job { link: Link::new(), run: Self::run, done: UnsafeCell::new(MaybeUninit::uninit()) },
+            job: Job::new(Self::run),
             closure: UnsafeCell::new(ManuallyDrop::new(closure)),
             outcome: UnsafeCell::new(MaybeUninit::uninit()),
         }
@@ -162,10 +168,7 @@ impl Worker {
             self.refuse_to_fork(unsafe { fork.take_closure() });
         }
         // SAFETY: the frame stays until the pop below, and what `a` forks it joins before.
-        unsafe { self.forks().push(link) };
-        if self.deque().is_empty() {
-            self.promote();
-        }
+        unsafe { self.fork(link) };
         let left = match catch_unwind(AssertUnwindSafe(|| a(self))) {
             Ok(left) => left,
             Err(payload) => self.abandon(&fork, payload),
@@ -183,10 +186,23 @@ impl Worker {
         }
     }
 
+    /// Puts a job on the private stack, and publishes the oldest one if the deque looks empty.
+    ///
+    /// # Safety
+    /// As [`ForkStack::push`](crate::protocol::fork_stack::ForkStack::push); the link begins a [`Job`].
+    #[inline(always)]
+    pub(super) unsafe fn fork(&self, job: NonNull<Link>) {
+        // SAFETY: by contract; a worker's stack is open.
+        unsafe { self.forks().push(job) };
+        if self.deque().is_empty() {
+            self.promote();
+        }
+    }
+
     /// Ends a recursion that is too deep for the stack: as an error of the task, not as a crash of the program.
     #[cold]
     #[inline(never)]
-    fn refuse_to_fork<B>(&self, b: B) -> ! {
+    pub(super) fn refuse_to_fork<B>(&self, b: B) -> ! {
         drop_quietly(b);
         let error = error!(
             StackLimit,

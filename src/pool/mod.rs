@@ -1,7 +1,7 @@
 //! The pool: workers that steal from each other, tasks that are submitted and forks that are joined.
 //!
 //! [`Pool::submit`] brings a task in from anywhere and gives a [`Future`]; [`Pool::run`] calls a closure on a worker and
-//! waits; [`Worker::join`] forks inside it. [`Group`] waits for many tasks together.
+//! waits; [`Worker::join`] forks inside it, and a [`Scope`] forks any number. [`Group`] waits for many tasks together.
 //!
 //! ```
 //! use vgpu_pool::pool::{Config, Pool};
@@ -21,6 +21,7 @@ pub mod core;
 pub(crate) mod fork_join;
 pub mod future;
 pub mod group;
+pub mod scope;
 pub(crate) mod task;
 mod threads;
 mod wait;
@@ -29,6 +30,7 @@ pub mod worker;
 pub use config::{Config, Hooks, Pinning, WaitPolicy, WhenFull};
 pub use future::Future;
 pub use group::Group;
+pub use scope::Scope;
 pub use worker::Worker;
 
 use self::core::Core;

@@ -135,6 +135,11 @@ impl ForkStack {
         false
     }
 
+    /// The newest job, or what stands for none. Only to be compared.
+    pub fn newest(&self) -> *const Link {
+        self.newest.get()
+    }
+
     /// The oldest private job.
     pub fn oldest_private(&self) -> Option<NonNull<Link>> {
         let last_public = self.last_public.get();

@@ -231,6 +231,67 @@ fn panic() -> u64 {
     })
 }
 
+/// A scope on one of two workers. What a spawned closure spawns is waited for wherever that runs, and everything is seen
+/// when the scope ends.
+///
+/// Outcomes: a digit for each closure, whether it ran on the worker that opened the scope (0) or on the other (1).
+const SCOPE: Model = Model {
+    group: "fork_stack",
+    name: "scope",
+    threads: 3,
+    operations: 4,
+    bound: 1,
+    outcomes: &[0, 1, 11],
+    run: &scope,
+};
+fn scope() -> u64 {
+    with_pool(2, |core| {
+        let places = [Place::new(), Place::new()];
+        let owner = core
+            .scope(|worker, scope| {
+                let places = &places;
+                scope.spawn(move |worker, scope| {
+                    scope.spawn(|worker, _| places[1].write(worker.index() as u64));
+                    places[0].write(worker.index() as u64);
+                });
+                Ok(worker.index() as u64)
+            })
+            .unwrap();
+        places.iter().fold(0, |digits, place| 10 * digits + u64::from(place.read() != owner))
+    })
+}
+
+/// Both the body of a scope and what it spawned panic. The block is given back, and the scope ends when both are done.
+///
+/// Outcomes: the spawned closure ran on the worker that opened the scope (1), or on the other (2).
+const SCOPE_PANIC: Model = Model { name: "panics in a scope", outcomes: &[1, 2], run: &scope_panic, ..SCOPE };
+fn scope_panic() -> u64 {
+    with_pool(2, |core| {
+        let (owner, ran) = (Place::new(), Place::new());
+        let outcome = core.scope(|worker, scope| -> vgpu_pool::error::Result<()> {
+            owner.write(worker.index() as u64);
+            scope.spawn(|worker, _| {
+                dawdle();
+                ran.write(worker.index() as u64);
+                std::panic::resume_unwind(Box::new("as asked"));
+            });
+            std::panic::resume_unwind(Box::new("as asked"));
+        });
+        assert_eq!(outcome.err().map(|error| error.status()), Some(Status::Panic));
+        1 + u64::from(ran.read() != owner.read())
+    })
+}
+
+#[test]
+fn a_scope_ends_when_all_that_was_spawned_is_done() {
+    SCOPE.verify();
+}
+
+#[test]
+fn a_panic_in_a_scope_leaves_nothing_running() {
+    SCOPE_PANIC.verify();
+}
+
 #[test]
 fn both_halves_of_a_fork_are_done_and_seen() {
     FORK.verify();
