@@ -78,7 +78,12 @@ impl<'p> Group<'p> {
                 Ok(())
             }
             Err(error) => {
-                self.shared.countdown.finish(1).wake_blocked();
+                let finished = self.shared.countdown.finish(1);
+                finished.wake_blocked();
+                // Through the C interface a task may wait for the group meanwhile.
+                if let Some(address) = finished.helpers() {
+                    self.core.sleep().notify_waiters(address);
+                }
                 Err(error)
             }
         }
