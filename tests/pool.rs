@@ -24,6 +24,15 @@ fn failure(text: &str) -> Error {
     Error::new(Status::TaskFailed, format_args!("{text}"))
 }
 
+/// Waits for another thread to raise the flag.
+fn await_flag(flag: &AtomicBool) {
+    let start = Instant::now();
+    while !flag.load(SeqCst) {
+        assert!(start.elapsed() < Duration::from_secs(60), "nobody has raised the flag");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_future_gives_the_value_of_its_task() {
     let pool = pool(2);
@@ -318,6 +327,34 @@ fn what_a_wait_depends_on_is_not_private() {
             task.get().unwrap();
         };
         worker.join(inner, |_| ());
+        Ok(())
+    })
+    .unwrap();
+}
+
+/// A task that nobody has begun is run by whoever waits for it. What it depends on must not stay private either: the other worker
+/// is held up until the task runs here, and then finds the outer job, and perhaps nothing else.
+#[test]
+fn what_a_task_that_the_waiter_runs_depends_on_is_not_private() {
+    static RELEASE: AtomicBool = AtomicBool::new(false);
+    static GO: AtomicBool = AtomicBool::new(false);
+    let pool = pool(2);
+    let begun = Arc::new(AtomicBool::new(false));
+    let inner = begun.clone();
+    drop(pool.submit(move |_| {
+        inner.store(true, SeqCst);
+        await_flag(&RELEASE);
+    }));
+    await_flag(&begun);
+    let wait = |_: &Worker| {
+        let task = |_: &Worker| {
+            RELEASE.store(true, SeqCst);
+            await_flag(&GO);
+        };
+        pool.submit(task).unwrap().get().unwrap();
+    };
+    pool.run(|worker| {
+        worker.join(|worker| worker.join(wait, |_| GO.store(true, SeqCst)), |_| ());
         Ok(())
     })
     .unwrap();

@@ -259,6 +259,10 @@ impl Core {
         let mut task = task;
         while let Err(back) = self.inbox.push(home, task) {
             task = back;
+            if let Some(worker) = worker {
+                // What is run here may wait for what a private job does.
+                worker.promote_all();
+            }
             match self.when_full {
                 WhenFull::Error => {
                     return Err(error!(

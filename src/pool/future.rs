@@ -102,6 +102,8 @@ impl<R: Send> Future<R> {
                 worker.check_stack()?;
                 // Its entry stays behind in a queue, which a caller who wants the storage back would have to wait for.
                 let mine = self.task.storage() == Storage::Heap && deadline_ns.is_none();
+                // The task may wait for what a private job does.
+                worker.promote_all();
                 // SAFETY: this thread is a worker of the pool.
                 if mine && unsafe { self.task.run(worker) } {
                     return Ok(true);
