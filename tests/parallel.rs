@@ -103,6 +103,22 @@ fn a_loop_runs_each_index_once() {
     check(property as fn(Case, usize) -> bool);
 }
 
+/// Without a pool, and on a worker that nobody can steal from.
+#[test]
+fn a_loop_that_nobody_shares_runs_in_order() {
+    for pool in [None, Some(&POOLS[0])] {
+        for (grain, expected) in [(0, &[(3, 13)][..]), (4, &[(3, 7), (7, 11), (11, 13)]), (usize::MAX, &[(3, 13)])] {
+            let pieces = Mutex::new(vec![]);
+            parallel::for_range(pool, 3..13, grain, |_, piece| {
+                pieces.lock().unwrap().push((piece.start, piece.end));
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(pieces.into_inner().unwrap(), expected);
+        }
+    }
+}
+
 #[test]
 fn an_adaptive_loop_over_uneven_work_runs_each_index_once() {
     let len = 3000;

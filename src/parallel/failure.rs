@@ -40,13 +40,19 @@ impl Failure {
     }
 
     /// The loop's result: its first failure, or else the value, which is there if no piece failed.
+    #[inline]
     pub(super) fn into_result<R>(self, value: Option<R>) -> Result<R> {
-        // SAFETY: the pieces borrowed this, so by now they have been joined.
-        match (unsafe { self.0.take() }, value) {
-            (Some(error), _) => Err(error),
-            (None, Some(value)) => Ok(value),
-            (None, None) => unreachable!("a piece without a value has failed"),
+        match value {
+            // The pieces borrowed this, so by now they have been joined, and the hint is the truth.
+            Some(value) if !self.is_known() => Ok(value),
+            _ => Err(self.into_error()),
         }
+    }
+
+    #[cold]
+    fn into_error(self) -> Error {
+        // SAFETY: the pieces borrowed this, and have been joined.
+        unsafe { self.0.take() }.unwrap_or_else(|| unreachable!("a piece without a value has failed"))
     }
 }
 

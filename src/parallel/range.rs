@@ -15,7 +15,6 @@
 //! parallelism*, ACM TOPLAS 36(3), 2014.
 
 use super::failure::Failure;
-use super::place::{Caller, Place};
 use crate::error::Result;
 use crate::os::clock;
 use crate::pool::{Pool, Worker};
@@ -65,8 +64,7 @@ where
         Some(pool) => {
             pool.run(move |worker| for_range_on(worker, range, grain, |worker, piece| body(Some(worker), piece)))
         }
-        None if grain == 0 => body(None, range),
-        None => run(|pieces| pieces.in_halves(&Caller, range, grain), |_: &Caller, piece| body(None, piece)),
+        None => in_order(range, grain, |piece| body(None, piece)),
     }
 }
 
@@ -85,9 +83,21 @@ where
             },
             body,
         ),
-        0 => body(worker, range),
-        grain => run(|pieces| pieces.in_halves(worker, range, grain), body),
+        grain if is_shared => run(|pieces| pieces.in_halves(worker, range, grain), body),
+        grain => in_order(range, grain, |piece| body(worker, piece)),
     }
+}
+
+/// The loop without anybody to share it. A grain of 0 means one piece.
+fn in_order(range: Range<usize>, grain: usize, body: impl Fn(Range<usize>) -> Result<()>) -> Result<()> {
+    let Range { mut start, end } = range;
+    let grain = if grain == 0 { usize::MAX } else { grain };
+    while start < end {
+        let piece = start..end.min(start.saturating_add(grain));
+        start = piece.end;
+        body(piece)?;
+    }
+    Ok(())
 }
 
 fn run<B>(action: impl FnOnce(&Pieces<B>), body: B) -> Result<()> {
@@ -102,22 +112,22 @@ struct Pieces<B> {
 }
 
 impl<B> Pieces<B> {
-    fn in_halves<P: Place>(&self, place: &P, range: Range<usize>, grain: usize)
+    fn in_halves(&self, worker: &Worker, range: Range<usize>, grain: usize)
     where
-        B: Fn(&P, Range<usize>) -> Result<()> + Sync,
+        B: Fn(&Worker, Range<usize>) -> Result<()> + Sync,
     {
         if self.failure.is_known() {
             return;
         }
         if range.len() <= grain {
-            self.failure.watch(|| (self.body)(place, range));
+            self.failure.watch(|| (self.body)(worker, range));
             return;
         }
         // Cut where the left half is a whole number of grains, so that all pieces but the last have the grain's length.
         let pieces = range.len().div_ceil(grain);
         let middle = range.start + pieces / 2 * grain;
         let (left, right) = (range.start..middle, middle..range.end);
-        place.join(|place| self.in_halves(place, left, grain), |place| self.in_halves(place, right, grain));
+        worker.join(|worker| self.in_halves(worker, left, grain), |worker| self.in_halves(worker, right, grain));
     }
 
     /// Runs a range of which nothing has begun. `step` is how many indices are thought to take [`STEP_NS`]; the same comes
