@@ -804,6 +804,7 @@ VGPU_API vgpu_status vgpu_group_destroy(struct vgpu_group *group);
  * @param function   called for each piece
  * @param user_data  passed to it
  * @return VGPU_OK; the first failure of a piece, in which case pieces not yet begun are left out;
+ *         VGPU_ERROR_STACK_LIMIT for a task so deep in recursion that its worker cannot fork;
  *         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
  * @note Thread safety: any thread, tasks included. Blocks until every piece is done.
  */
@@ -906,7 +907,7 @@ VGPU_API vgpu_status vgpu_fork_all(struct vgpu_pool *pool,
  * @param user_data  passed to both
  * @param result     where the value goes; written only if all went well
  * @return VGPU_OK; the first failure of map or combine, in which case pieces not yet begun are left out;
- *         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has; VGPU_ERROR_OUT_OF_MEMORY;
+ *         VGPU_ERROR_STACK_LIMIT for a task so deep in recursion that its worker cannot fork; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has; VGPU_ERROR_OUT_OF_MEMORY;
  *         VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
  * @note Thread safety: any thread, tasks included. Blocks until the result is there.
  */
@@ -960,7 +961,8 @@ VGPU_API vgpu_status vgpu_parallel_reduce(struct vgpu_pool *pool,
  * @param write      is told what comes before a piece
  * @param user_data  passed to all three
  * @return VGPU_OK; the first failure of sum, combine or write, in which case pieces not yet begun are left out, and some may have
- *         been written; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has;
+ *         been written; VGPU_ERROR_STACK_LIMIT, likewise, for a task so deep in recursion that its worker cannot fork;
+ *         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has;
  *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
  * @note Thread safety: any thread, tasks included. Blocks until all is written.
  */
@@ -988,7 +990,8 @@ VGPU_API vgpu_status vgpu_parallel_scan(struct vgpu_pool *pool,
  * @param compare    says which of two elements comes first
  * @param user_data  passed to it
  * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for an array that does not fit the address space;
- *         VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. On failure the array is untouched
+ *         VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. The array is then untouched. VGPU_ERROR_STACK_LIMIT for a task so deep
+ *         in recursion that its worker cannot fork: the elements are then in some order, each of them once
  * @note Thread safety: any thread, tasks included, on different arrays. Blocks until the array is sorted.
  */
 VGPU_API vgpu_status vgpu_parallel_sort(struct vgpu_pool *pool,

@@ -24,6 +24,7 @@ use core::ffi::c_void;
 /// @param function   called for each piece
 /// @param user_data  passed to it
 /// @return VGPU_OK; the first failure of a piece, in which case pieces not yet begun are left out;
+///         VGPU_ERROR_STACK_LIMIT for a task so deep in recursion that its worker cannot fork;
 ///         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
 /// @note Thread safety: any thread, tasks included. Blocks until every piece is done.
 #[unsafe(no_mangle)]

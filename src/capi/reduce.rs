@@ -37,7 +37,7 @@ use core::ptr;
 /// @param user_data  passed to both
 /// @param result     where the value goes; written only if all went well
 /// @return VGPU_OK; the first failure of map or combine, in which case pieces not yet begun are left out;
-///         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has; VGPU_ERROR_OUT_OF_MEMORY;
+///         VGPU_ERROR_STACK_LIMIT for a task so deep in recursion that its worker cannot fork; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has; VGPU_ERROR_OUT_OF_MEMORY;
 ///         VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
 /// @note Thread safety: any thread, tasks included. Blocks until the result is there.
 #[unsafe(no_mangle)]

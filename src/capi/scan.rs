@@ -47,7 +47,8 @@ use core::ffi::c_void;
 /// @param write      is told what comes before a piece
 /// @param user_data  passed to all three
 /// @return VGPU_OK; the first failure of sum, combine or write, in which case pieces not yet begun are left out, and some may have
-///         been written; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has;
+///         been written; VGPU_ERROR_STACK_LIMIT, likewise, for a task so deep in recursion that its worker cannot fork;
+///         VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for a size that no memory has;
 ///         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
 /// @note Thread safety: any thread, tasks included. Blocks until all is written.
 #[unsafe(no_mangle)]

@@ -20,7 +20,8 @@ use core::ffi::c_void;
 /// @param compare    says which of two elements comes first
 /// @param user_data  passed to it
 /// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for an array that does not fit the address space;
-///         VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. On failure the array is untouched
+///         VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. The array is then untouched. VGPU_ERROR_STACK_LIMIT for a task so deep
+///         in recursion that its worker cannot fork: the elements are then in some order, each of them once
 /// @note Thread safety: any thread, tasks included, on different arrays. Blocks until the array is sorted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_parallel_sort(

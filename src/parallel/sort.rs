@@ -42,7 +42,8 @@ pub fn sort<T: Ord + Send>(pool: Option<&Pool>, items: &mut [T]) -> Result<()> {
 /// order, each of them once.
 ///
 /// Errors: a panic of `compare` comes out as [`Panic`](crate::error::Status::Panic), or as the panic it is on a worker of the pool;
-/// and those of [`Pool::run`], with the items untouched. May be called from any thread, in tasks of the pool too: there the
+/// and those of [`Pool::run`], with the items untouched. A worker whose stack is almost used up panics as [`Worker::join`] does, and
+/// leaves the items in some order. May be called from any thread, in tasks of the pool too: there the
 /// caller takes part.
 pub fn sort_by<T, C>(pool: Option<&Pool>, items: &mut [T], compare: C) -> Result<()>
 where
