@@ -5,7 +5,7 @@ use quickcheck::{Arbitrary, Gen, QuickCheck, TestResult};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
@@ -766,6 +766,54 @@ fn a_panic_in_a_call_of_a_fork_comes_out() {
 }
 
 // ---- everything within everything ----
+
+/// Two pieces panic at the same time, and all others would. One panic comes out, and the pool goes on.
+#[test]
+fn panics_of_several_pieces_at_once_are_one() {
+    let pool = pool(2);
+    for what in 0..6 {
+        let met = AtomicUsize::new(0);
+        let meet_and_panic = || {
+            count(&met);
+            await_that("the meeting", || met.load(SeqCst) >= 2);
+            resume_unwind(Box::new("one of several"))
+        };
+        let piece = |_: Option<&Worker>, _: Range<usize>| -> Result<()> { meet_and_panic() };
+        let pool = Some(&pool);
+        let result = match what {
+            0 => parallel::for_range(pool, 0..100, 0, piece),
+            1 => parallel::for_range(pool, 0..100, 1, piece),
+            2 => parallel::reduce(pool, 0..100, 1, (), piece, |_, _| Ok(())),
+            3 => parallel::scan(pool, 0..100, 1, (), piece, |_, _| Ok(()), |_, _, _| Ok(())),
+            4 => parallel::scan(pool, 0..100, 1, (), |_, _| Ok(()), |_, _| Ok(()), |_, _, _| meet_and_panic()),
+            _ => parallel::fork_all(pool, 100, |_, _| meet_and_panic()),
+        };
+        let error = result.unwrap_err();
+        assert!(error.status() == Status::Panic && error.message().contains("one of several"), "{what}: {error}");
+        assert_eq!(nest(pool).unwrap(), 30);
+    }
+}
+
+/// As few pieces as one likes of as many indices as there are, and as many pieces as no memory holds.
+#[test]
+fn reductions_and_scans_of_all_numbers_end() {
+    let all = 0..usize::MAX;
+    for pool in places() {
+        for grain in [0, usize::MAX / 3, usize::MAX] {
+            let len = parallel::reduce(pool, all.clone(), grain, 0, |_, piece| Ok(piece.len()), |a, b| Ok(a + b));
+            assert_eq!(len.unwrap(), usize::MAX);
+            let write = |_: Option<&Worker>, piece: Range<usize>, before| {
+                assert_eq!(piece.start, before);
+                Ok(())
+            };
+            parallel::scan(pool, all.clone(), grain, 0, |_, piece| Ok(piece.len()), |a, b| Ok(a + b), write).unwrap();
+        }
+        let nothing =
+            |_: Option<&Worker>, _: Range<usize>| -> Result<()> { panic!("refused before anything is called") };
+        let error = parallel::scan(pool, all.clone(), 1, (), nothing, |_, _| Ok(()), |_, _, _| Ok(())).unwrap_err();
+        assert!([Status::OutOfMemory, Status::Overflow].contains(&error.status()), "{error}");
+    }
+}
 
 /// Each of the loops within a call of a fork, which is within a piece of a loop. Gives the number of leaves.
 fn nest(pool: Option<&Pool>) -> Result<usize> {

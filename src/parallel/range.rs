@@ -166,9 +166,7 @@ impl<B> Pieces<B> {
                 break;
             }
             let begin = seen.unwrap_or_else(clock::monotonic_ns);
-            if self.failure.watch(|| (self.body)(worker, piece)).is_none() {
-                break;
-            }
+            self.failure.watch(|| (self.body)(worker, piece));
             let now = clock::monotonic_ns();
             step = estimate(len, now - begin);
             seen = Some(now);
