@@ -715,6 +715,21 @@ fn a_fork_of_many_calls_each_index_once() {
     }
 }
 
+#[test]
+fn a_fork_of_many_on_a_worker_calls_each_index_once() {
+    for pool in &*POOLS {
+        for len in (0..20).chain([1000]) {
+            let called = counters(len);
+            pool.run(|worker| {
+                worker.fork_all(len, |_, i| count(&called[i]));
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(counts(&called), vec![1; len]);
+        }
+    }
+}
+
 /// More than two may come one after the other: what a worker forks while the others are busy stays with it.
 #[test]
 fn two_calls_of_a_fork_run_at_the_same_time() {
