@@ -360,6 +360,38 @@ fn what_a_task_that_the_waiter_runs_depends_on_is_not_private() {
     .unwrap();
 }
 
+/// As above, for a task that its submitter runs because the inbox is full.
+#[test]
+fn what_a_task_that_the_submitter_runs_depends_on_is_not_private() {
+    static RELEASE: AtomicBool = AtomicBool::new(false);
+    static GO: AtomicBool = AtomicBool::new(false);
+    let config =
+        Config { workers: 2, inbox_capacity: 2, when_full: WhenFull::Run, pinning: Pinning::Off, ..Config::default() };
+    let pool = Pool::new(&config).unwrap();
+    let begun = Arc::new(AtomicBool::new(false));
+    let inner = begun.clone();
+    drop(pool.submit(move |_| {
+        inner.store(true, SeqCst);
+        await_flag(&RELEASE);
+    }));
+    await_flag(&begun);
+    let submit = |_: &Worker| {
+        for _ in 0..4 {
+            drop(pool.submit(|_| ()).unwrap());
+        }
+        let task = |_: &Worker| {
+            RELEASE.store(true, SeqCst);
+            await_flag(&GO);
+        };
+        drop(pool.submit(task).unwrap());
+    };
+    pool.run(|worker| {
+        worker.join(|worker| worker.join(submit, |_| GO.store(true, SeqCst)), |_| ());
+        Ok(())
+    })
+    .unwrap();
+}
+
 #[test]
 fn joins_nest() {
     for workers in [1, 2, 4] {
