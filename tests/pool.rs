@@ -383,7 +383,7 @@ fn what_a_task_that_the_submitter_runs_depends_on_is_not_private() {
             RELEASE.store(true, SeqCst);
             await_flag(&GO);
         };
-        drop(pool.submit(task).unwrap());
+        pool.submit(task).unwrap().get().unwrap();
     };
     pool.run(|worker| {
         worker.join(|worker| worker.join(submit, |_| GO.store(true, SeqCst)), |_| ());
