@@ -150,7 +150,7 @@ impl<'scope> Scope<'scope> {
         F: FnOnce(&Worker, &Scope<'scope>) + Send + 'scope,
     {
         let worker = self.worker();
-        if !worker.has_stack_to_fork(stack_pointer()) {
+        if !worker.has_stack_for(stack_pointer()) {
             worker.refuse_to_fork(task);
         }
         let is_as_left = ptr::eq(worker.forks().newest(), self.top.get());

@@ -234,7 +234,8 @@ fn panic() -> u64 {
 /// A scope on one of two workers. What a spawned closure spawns is waited for wherever that runs, and everything is seen
 /// when the scope ends.
 ///
-/// Outcomes: a digit for each closure, whether it ran on the worker that opened the scope (0) or on the other (1).
+/// Outcomes: a digit for each closure, whether it ran on the worker that opened the scope (0) or on the other (1). For both to
+/// change sides, the other worker must be slow.
 const SCOPE: Model = Model {
     group: "fork_stack",
     name: "scope",
@@ -242,9 +243,11 @@ const SCOPE: Model = Model {
     operations: 4,
     bound: 1,
     outcomes: &[0, 1, 11],
-    run: &scope,
+    run: &|| scope(|| ()),
 };
-fn scope() -> u64 {
+const SLOW_SCOPE: Model =
+    Model { name: "scope whose first closure is slow", outcomes: &[0, 1, 10], run: &|| scope(dawdle), ..SCOPE };
+fn scope(pause: fn()) -> u64 {
     with_pool(2, |core| {
         let places = [Place::new(), Place::new()];
         let owner = core
@@ -252,6 +255,7 @@ fn scope() -> u64 {
                 let places = &places;
                 scope.spawn(move |worker, scope| {
                     scope.spawn(|worker, _| places[1].write(worker.index() as u64));
+                    pause();
                     places[0].write(worker.index() as u64);
                 });
                 Ok(worker.index() as u64)
@@ -285,6 +289,7 @@ fn scope_panic() -> u64 {
 #[test]
 fn a_scope_ends_when_all_that_was_spawned_is_done() {
     SCOPE.verify();
+    SLOW_SCOPE.verify();
 }
 
 #[test]
