@@ -23,6 +23,10 @@ const FOREIGN_NAP_NS: u64 = 1_000_000;
 const SHORTEST_NAP_NS: u64 = 50_000;
 const LONGEST_NAP_NS: u64 = 1_000_000;
 
+fn is_late(deadline_ns: Option<u64>) -> bool {
+    deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline)
+}
+
 /// Something a thread can wait for.
 pub(crate) trait Awaited {
     /// Whether the wait is over.
@@ -105,66 +109,56 @@ impl Worker {
         if policy == WaitPolicy::HelpAny && has_stack && self.depth.get() <= self.core().help_depth() {
             return self.help(target, deadline_ns);
         }
-        if target.is_done() {
-            return true;
+        while !target.is_done() && !is_late(deadline_ns) {
+            let last_helper = self.core().last_helper();
+            let found = if last_helper.enter() {
+                self.find(target, deadline_ns)
+            } else if policy == WaitPolicy::Block || !has_stack {
+                target.block(deadline_ns);
+                None
+            } else {
+                self.follow(target, deadline_ns)
+            };
+            last_helper.leave();
+            let Some(work) = found else { break };
+            self.run(work);
         }
-        let is_done = if self.core().last_helper().enter() {
-            self.help(target, deadline_ns)
-        } else if policy == WaitPolicy::Block || !has_stack {
-            target.block(deadline_ns)
-        } else {
-            self.follow(target, deadline_ns)
-        };
-        self.core().last_helper().leave();
-        is_done
-    }
-
-    /// Waits until `target` is done: steals from the worker that it depends on, and naps when there is nothing to steal. The naps
-    /// are short at first: nobody wakes this worker when that one forks again.
-    fn follow(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
-        let mut nap_ns = SHORTEST_NAP_NS;
-        loop {
-            let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
-            loop {
-                if target.is_done() {
-                    return true;
-                }
-                if let Some(job) = target.performer().and_then(|performer| self.steal_from(performer)) {
-                    self.run(job);
-                    nap_ns = SHORTEST_NAP_NS;
-                } else if budget.is_spent() {
-                    break;
-                } else {
-                    spin_loop();
-                }
-            }
-            let now = clock::monotonic_ns();
-            if deadline_ns.is_some_and(|deadline| now >= deadline) {
-                return false;
-            }
-            let nap_end = now + nap_ns;
-            if target.block(Some(deadline_ns.map_or(nap_end, |deadline| deadline.min(nap_end)))) {
-                return true;
-            }
-            nap_ns = (nap_ns * 2).min(LONGEST_NAP_NS);
-        }
+        target.is_done()
     }
 
     /// Runs other work until `target` is done, and sleeps when there is none. False when the time ran out first.
     fn help(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
-        while !target.is_done() {
-            if deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline) {
-                return false;
-            }
-            if let Some(work) = self.take() {
-                self.run(work);
-            } else if let Some(work) = self.search(target, deadline_ns) {
-                self.run(work);
-            } else if !target.is_done() {
-                return false;
-            }
+        while !target.is_done() && !is_late(deadline_ns) {
+            let Some(work) = self.find(target, deadline_ns) else { break };
+            self.run(work);
         }
-        true
+        target.is_done()
+    }
+
+    /// Looks for work until there is some; `None` when `target` is done or the time has run out.
+    fn find(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
+        self.take().or_else(|| self.search(target, deadline_ns))
+    }
+
+    /// As [`find`](Self::find), among the jobs of the worker that `target` depends on. Nobody wakes this worker when that one
+    /// forks again, so it naps when there is nothing to steal, briefly at first.
+    fn follow(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
+        let mut nap_ns = SHORTEST_NAP_NS;
+        loop {
+            let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
+            while !target.is_done() && !budget.is_spent() {
+                if let Some(job) = target.performer().and_then(|performer| self.steal_from(performer)) {
+                    return Some(job);
+                }
+                spin_loop();
+            }
+            let nap_end = clock::monotonic_ns() + nap_ns;
+            let is_done = target.block(Some(deadline_ns.map_or(nap_end, |deadline| deadline.min(nap_end))));
+            if is_done || is_late(deadline_ns) {
+                return None;
+            }
+            nap_ns = (nap_ns * 2).min(LONGEST_NAP_NS);
+        }
     }
 
     /// As [`wait_until`](Self::wait_until), for something that a foreign pool completes. Helping its own pool meanwhile is
@@ -190,7 +184,6 @@ impl Worker {
     fn search(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
         let core = self.core();
         let sleep = core.sleep();
-        let is_late = || deadline_ns.is_some_and(|deadline| clock::monotonic_ns() >= deadline);
         let mut searching = sleep.try_begin_search();
         loop {
             if searching {
@@ -199,7 +192,7 @@ impl Worker {
                     if let Some(work) = self.steal(target.performer()) {
                         break Some(work);
                     }
-                    if target.is_done() || is_late() {
+                    if target.is_done() || is_late(deadline_ns) {
                         sleep.end_search(self.index(), || core.has_work());
                         return None;
                     }
