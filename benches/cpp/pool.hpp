@@ -39,6 +39,11 @@ template <class P> struct Counting : P {
         P::join(worker, std::forward<A>(a), std::forward<B>(b));
     }
 
+    template <class A, class B> static auto join_values(Worker worker, A &&a, B &&b) {
+        kernel_tally();
+        return P::join_values(worker, std::forward<A>(a), std::forward<B>(b));
+    }
+
     template <class F> static void fork_each(Worker worker, std::size_t count, F &&child) {
         for (std::size_t i = 1; i < count; i++) {
             kernel_tally();

@@ -30,6 +30,12 @@ class Forking {
         vgpu::fork_join(worker, std::forward<A>(a), std::forward<B>(b));
     }
 
+    static constexpr bool joins_values = true;
+
+    template <class A, class B> static auto join_values(Worker worker, A &&a, B &&b) {
+        return vgpu::fork_join(worker, std::forward<A>(a), std::forward<B>(b));
+    }
+
     template <class F> static void fork_each(Worker worker, std::size_t count, F &&child) {
         fork_halves<Forking>(worker, 0, count, child);
     }

@@ -4,6 +4,12 @@
 #include "../pool.hpp"
 #include "../request.hpp"
 
+#include <type_traits>
+
+// Whether a pool's joins return what both children return. Then the program need not give them places to write to.
+template <class P, class = void> struct JoinsValues : std::false_type {};
+template <class P> struct JoinsValues<P, std::enable_if_t<P::joins_values>> : std::true_type {};
+
 class Fib {
     std::uint64_t n;
 
@@ -12,10 +18,18 @@ class Fib {
         if (n < 2) {
             return n;
         }
-        std::uint64_t a, b;
-        P::join(
-            worker, [&](Worker worker) { a = fib<P>(worker, n - 1); }, [&](Worker worker) { b = fib<P>(worker, n - 2); });
-        return a + b;
+        if constexpr (JoinsValues<P>::value) {
+            auto [a, b] = P::join_values(
+                worker, [n](Worker worker) { return fib<P>(worker, n - 1); },
+                [n](Worker worker) { return fib<P>(worker, n - 2); });
+            return a + b;
+        } else {
+            std::uint64_t a, b;
+            P::join(
+                worker, [&](Worker worker) { a = fib<P>(worker, n - 1); },
+                [&](Worker worker) { b = fib<P>(worker, n - 2); });
+            return a + b;
+        }
     }
 
   public:
