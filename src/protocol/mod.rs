@@ -14,6 +14,7 @@
 //! | [`completion`] | a result is set once, and whoever waits for it wakes and sees it |
 //! | [`countdown`] | a count reaches zero, and whoever waits for that wakes and sees all that was counted |
 //! | [`task_state`] | a task is started or cancelled, never both, and its storage outlives every use |
+//! | [`free_list`] | a block freed by another thread goes home, and has one user at a time |
 //! | [`first`] | of several failures the first is kept |
 //! | [`last_helper`] | when all workers wait, one of them helps |
 //! | [`shutdown`] | what was accepted runs, what comes too late is refused, and then the workers leave |
@@ -24,6 +25,7 @@ pub mod deque;
 pub mod event_count;
 pub mod first;
 pub mod fork_stack;
+pub mod free_list;
 pub mod last_helper;
 pub mod parker;
 pub mod queue;
@@ -54,4 +56,5 @@ pub const SITES: &[&[Site]] = &[
     completion::SITES,
     countdown::SITES,
     task_state::SITES,
+    free_list::SITES,
 ];

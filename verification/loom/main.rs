@@ -13,6 +13,7 @@ mod first;
 #[path = "../zoo/fork_frames.rs"]
 mod fork_frames;
 mod fork_stack;
+mod free_list;
 mod last_helper;
 #[path = "../zoo/latch_claims.rs"]
 mod latch_claims;
@@ -46,5 +47,7 @@ mod task_state;
 mod worker_loop;
 #[path = "../zoo/wrong_deque.rs"]
 mod wrong_deque;
+#[path = "../zoo/wrong_homes.rs"]
+mod wrong_homes;
 #[path = "../zoo/wrong_queue.rs"]
 mod wrong_queue;

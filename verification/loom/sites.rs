@@ -3,7 +3,7 @@
 use crate::model::Model;
 use crate::mpmc::Layout::AllSpawned;
 use crate::steal_deque::Layout::{OwnerOnMain, OwnerSpawned};
-use crate::{completion, countdown, deque, event_count, parker, queue, task_state};
+use crate::{completion, countdown, deque, event_count, free_list, parker, queue, task_state};
 use std::sync::atomic::Ordering::{self, *};
 use vgpu_pool::protocol::SITES;
 use vgpu_pool::protocol::event_count::EventCount;
@@ -65,6 +65,10 @@ fn killers() -> Vec<Killer> {
         Killer("countdown.REGISTER", &[Relaxed], countdown::HELPER),
         Killer("task_state.RELEASE", &[Acquire, Release, Relaxed], task_state::CLAIM),
         Killer("task_state.SOLE", &[Relaxed], task_state::SOLE),
+        Killer("free_list.CLAIM", &[Relaxed], free_list::takers()),
+        Killer("free_list.LET_GO", &[Relaxed], free_list::takers()),
+        Killer("free_list.GIVE_BACK", &[Relaxed], free_list::givers()),
+        Killer("free_list.TAKE_ALL", &[Relaxed], free_list::givers()),
     ]
 }
 
