@@ -108,9 +108,18 @@ impl EventCount {
     /// To be called after work was published: sees to it that somebody looks at it.
     #[inline]
     pub fn notify_one(&self, near: usize) {
+        self.notify(near, 1);
+    }
+
+    /// To be called after so many pieces of work were published at once: sees to it that as many workers look, if there are.
+    #[inline]
+    pub fn notify(&self, near: usize, pieces: usize) {
         fence(site::NOTIFY_FENCE);
-        if self.searching.load(RELAXED) <= 0 {
-            self.wake_one(near);
+        let searching = self.searching.load(RELAXED).max(0) as usize;
+        for _ in searching..pieces {
+            if !self.wake_one(near) {
+                break;
+            }
         }
     }
 

@@ -8,7 +8,7 @@
 //! # Who writes what
 //! | word | producer | consumer |
 //! |---|---|---|
-//! | `tail` | claims a push by compare-and-exchange | never |
+//! | `tail` | claims a push, or several in a row, by compare-and-exchange | never |
 //! | `head` | never | claims a pop by compare-and-exchange |
 //! | slot value | the producer that claimed the push | never |
 //! | slot turn | `i + 1` after the value is written | `i + capacity` after the value is read |
@@ -23,6 +23,10 @@
 //! proceeds only when the turn says `i`, which pop `i - capacity` wrote last; pop `i` only when it says `i + 1`, which
 //! push `i` wrote. The turns are full words: to mistake one lap for another, a thread would have to sleep through 2^64
 //! pushes.
+//!
+//! A producer with many elements claims as many numbers as it has found free slots for, one after the other. Slot `i` that is
+//! free for push `i` cannot change until that push, which is nobody's before `tail` has passed `i`; so if the exchange finds
+//! `tail` where it was, all of them are free still.
 //!
 //! # What it does not promise
 //! A push that has claimed its number but not written its slot hides the pushes after it in the same shard. It holds up
@@ -119,6 +123,40 @@ impl<T> Shard<T> {
         }
     }
 
+    /// Adds the first elements, as many as there is room for, claiming their numbers together; says how many.
+    #[inline]
+    pub fn push_many(&self, elements: &[NonNull<T>]) -> usize {
+        let mut number = self.tail.load(RELAXED);
+        while !elements.is_empty() {
+            // A slot that is free for a push stays so until that push: free slots once counted need no second look.
+            let mut free = 0;
+            let mut ahead = 0;
+            while free < elements.len() {
+                let turn = self.slot(number.wrapping_add(free)).turn.load(site::PUSH_TURN);
+                ahead = turn.wrapping_sub(number.wrapping_add(free)) as isize;
+                if ahead != 0 {
+                    break;
+                }
+                free += 1;
+            }
+            if free == 0 && ahead < 0 {
+                break;
+            }
+            if free != 0 && self.tail.compare_exchange_weak(number, number.wrapping_add(free), RELAXED).is_ok() {
+                for (i, element) in elements[..free].iter().enumerate() {
+                    let number = number.wrapping_add(i);
+                    let slot = self.slot(number);
+                    slot.oracle.overwrite();
+                    slot.value.store(element.as_ptr(), RELAXED);
+                    slot.turn.store(number.wrapping_add(1), site::PUSH_TURN_DONE);
+                }
+                return free;
+            }
+            number = self.tail.load(RELAXED);
+        }
+        0
+    }
+
     /// Takes the oldest element.
     #[inline]
     pub fn pop(&self) -> Option<NonNull<T>> {
@@ -175,6 +213,11 @@ impl<T> ShardedQueue<T> {
         Ok(ShardedQueue { shards: Array::from_fn(allocator, shards.max(1), |_| Shard::new(allocator, capacity))? })
     }
 
+    /// How many elements there is room for in a shard.
+    pub fn capacity(&self) -> usize {
+        self.shards[0].slots.len()
+    }
+
     fn starting_at(&self, home: usize) -> impl Iterator<Item = &Shard<T>> {
         let start = home % self.shards.len();
         self.shards[start..].iter().chain(&self.shards[..start])
@@ -184,6 +227,19 @@ impl<T> ShardedQueue<T> {
     #[inline]
     pub fn push(&self, home: usize, element: NonNull<T>) -> core::result::Result<(), NonNull<T>> {
         self.starting_at(home).find_map(|shard| shard.push(element).ok()).ok_or(element)
+    }
+
+    /// Adds elements to the home shard, and what finds no room there to the next; says how many came in, the first ones.
+    #[inline]
+    pub fn push_many(&self, home: usize, elements: &[NonNull<T>]) -> usize {
+        let mut pushed = 0;
+        for shard in self.starting_at(home) {
+            pushed += shard.push_many(&elements[pushed..]);
+            if pushed == elements.len() {
+                break;
+            }
+        }
+        pushed
     }
 
     /// Takes the oldest element of the home shard, or of the next that has one.

@@ -43,6 +43,16 @@ const SCENARIOS: &[(&str, &[u64])] = &[
     ("s2_uu_oou", &[]),
     ("s2_u_u_o", &[]),
     ("s2_uuuu|u_o_o", &[]),
+    // Two pushed together.
+    ("b_oo", &[]),
+    ("b_o_o", &[]),
+    ("b_u_o", &[]),
+    ("u|b_oo", &[]),
+    // Full from the start, so they are of the second lap.
+    ("uu|b_oo", &[]),
+    ("uu|b_o_o", &[]),
+    ("u|b_u_o", &[]),
+    ("s2_u|b_oo", &[]),
     // Counters that come round: see the zoo.
     ("uuoouu_u", &[]),
 ];

@@ -25,6 +25,8 @@ struct Thread {
     /// How many shards this operation has found full or empty.
     tried: usize,
     pushed: usize,
+    /// Of the two that are pushed together, those that are in.
+    came_in: usize,
     at: At,
 }
 
@@ -39,13 +41,29 @@ enum At {
         number: usize,
         value: usize,
     },
+    /// A push of several has found so many free slots from this number on.
+    Count {
+        number: usize,
+        free: usize,
+    },
+    ClaimMany {
+        number: usize,
+        free: usize,
+    },
+    /// It has this number of slots left to write, and then to publish.
+    WriteMany {
+        number: usize,
+        left: usize,
+        written: bool,
+    },
 }
 
 /// The next step of a thread; `false` when it has finished.
 fn step(state: &mut State, which: usize, home: usize, operations: &str, first: usize) -> bool {
     let thread = &mut state.threads[which];
     let Some(operation) = operations.chars().nth(thread.digits.len()) else { return false };
-    let pushes = operation == 'u';
+    let pushes = operation != 'o';
+    let many = operation == 'b';
     let count = state.shards.len();
     let ring = &mut state.shards[(home + thread.tried) % count];
     let capacity = ring.slots.len();
@@ -55,6 +73,7 @@ fn step(state: &mut State, which: usize, home: usize, operations: &str, first: u
     let counter = if pushes { &mut ring.tail } else { &mut ring.head };
     let mut done = None;
     thread.at = match thread.at {
+        At::ReadCounter if many => At::Count { number: *counter, free: 0 },
         At::ReadCounter => At::ReadTurn(*counter),
         At::ReadTurn(number) => match ring.slots[number % capacity].0.cmp(&wanted(number)) {
             std::cmp::Ordering::Equal => At::Claim(number),
@@ -84,11 +103,48 @@ fn step(state: &mut State, which: usize, home: usize, operations: &str, first: u
             done = Some(value);
             At::ReadCounter
         }
+        At::Count { number, free } => match ring.slots[(number + free) % capacity].0.cmp(&(number + free)) {
+            std::cmp::Ordering::Equal if thread.came_in + free + 1 < 2 => At::Count { number, free: free + 1 },
+            std::cmp::Ordering::Equal => At::ClaimMany { number, free: free + 1 },
+            _ if free != 0 => At::ClaimMany { number, free },
+            std::cmp::Ordering::Greater => At::ReadCounter,
+            std::cmp::Ordering::Less => {
+                thread.tried += 1;
+                if thread.tried == count {
+                    done = Some(thread.came_in);
+                }
+                At::ReadCounter
+            }
+        },
+        At::ClaimMany { number, free } if *counter == number => {
+            *counter += free;
+            At::WriteMany { number, left: free, written: false }
+        }
+        At::ClaimMany { .. } => At::ReadCounter,
+        At::WriteMany { number, left, written: false } => {
+            ring.slots[number % capacity].1 = first + thread.pushed + thread.came_in + 1;
+            At::WriteMany { number, left, written: true }
+        }
+        At::WriteMany { number, left, written: true } => {
+            ring.slots[number % capacity].0 = number + 1;
+            thread.came_in += 1;
+            if left > 1 {
+                At::WriteMany { number: number + 1, left: left - 1, written: false }
+            } else {
+                // A shard is asked once; what finds no room there goes on to the next.
+                thread.tried += 1;
+                if thread.came_in == 2 || thread.tried == count {
+                    done = Some(thread.came_in);
+                }
+                At::ReadCounter
+            }
+        }
     };
     if let Some(digit) = done {
         thread.digits.push(digit);
         thread.tried = 0;
-        thread.pushed += usize::from(pushes);
+        thread.pushed += usize::from(pushes) + usize::from(many);
+        thread.came_in = 0;
     }
     true
 }

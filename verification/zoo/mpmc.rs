@@ -17,6 +17,10 @@ use shuttle::thread;
 pub trait Mpmc: Send + Sync + 'static {
     /// Adds; `false` when full.
     fn push(&self, home: usize, element: usize) -> bool;
+    /// Adds this element and the next, as many as there is room for; says how many.
+    fn push_two(&self, home: usize, element: usize) -> usize {
+        [element, element + 1].into_iter().take_while(|&element| self.push(home, element)).count()
+    }
     /// Takes.
     fn pop(&self, home: usize) -> Option<usize>;
     /// Whether there is reason not to sleep.
@@ -31,6 +35,9 @@ impl Mpmc for Shard<u8> {
     fn push(&self, _home: usize, element: usize) -> bool {
         Shard::push(self, word(element)).is_ok()
     }
+    fn push_two(&self, _home: usize, element: usize) -> usize {
+        Shard::push_many(self, &[word(element), word(element + 1)])
+    }
     fn pop(&self, _home: usize) -> Option<usize> {
         Shard::pop(self).map(|word| word.as_ptr().addr())
     }
@@ -43,6 +50,9 @@ impl Mpmc for ShardedQueue<u8> {
     fn push(&self, home: usize, element: usize) -> bool {
         ShardedQueue::push(self, home, word(element)).is_ok()
     }
+    fn push_two(&self, home: usize, element: usize) -> usize {
+        ShardedQueue::push_many(self, home, &[word(element), word(element + 1)])
+    }
     fn pop(&self, home: usize) -> Option<usize> {
         ShardedQueue::pop(self, home).map(|word| word.as_ptr().addr())
     }
@@ -53,7 +63,7 @@ impl Mpmc for ShardedQueue<u8> {
 
 /// Who does what: `[prefix_]before|thread[_thread...]`.
 ///
-/// `u` is a push and `o` a pop; what stands before `|` happens before the threads start. Prefixes: `s2_` two shards of
+/// `u` is a push, `b` a push of two together, and `o` a pop; what stands before `|` happens before the threads start. Prefixes: `s2_` two shards of
 /// capacity 2, thread `i` at home in shard `i & 1`; `c4_` one shard of capacity 4; none: one shard of capacity 2. Elements
 /// are numbered in the order in which the pushes are written.
 #[derive(Clone, Debug)]
@@ -89,7 +99,7 @@ impl Scenario {
     }
 
     fn pushes(operations: &str) -> usize {
-        operations.matches('u').count()
+        operations.matches('u').count() + 2 * operations.matches('b').count()
     }
 
     /// The number before the first that thread `which` pushes.
@@ -160,6 +170,26 @@ impl<Q: Mpmc> Party<Q> {
         0
     }
 
+    fn push_two(&mut self) -> usize {
+        let (watch, first) = (&self.watch, self.next + 1);
+        self.next += 2;
+        watch.pushes_begun.fetch_add(2, Relaxed);
+        for element in [first, first + 1] {
+            watch.pushed_by[element - 1].store(self.home + 1, Relaxed);
+            // SAFETY: nobody can know of this element before it is pushed.
+            watch.payload[element - 1].with_mut(|task| unsafe { *task = element + 100 });
+        }
+        let pushed = watch.queue.push_two(self.home, first);
+        for element in first + pushed..first + 2 {
+            watch.pushed_by[element - 1].store(0, Relaxed);
+        }
+        let other_pops = watch.pops_begun.load(Relaxed) - self.pops_begun;
+        let claimed = watch.pushes_begun.load(Relaxed) - (2 - pushed) - self.popped;
+        let full = pushed == 2 || claimed >= watch.capacity || other_pops > 0;
+        assert!(full, "spurious full: {claimed} of {} places were claimed", watch.capacity);
+        pushed
+    }
+
     fn pop(&mut self) -> usize {
         self.watch.pops_begun.fetch_add(1, Relaxed);
         self.pops_begun += 1;
@@ -193,6 +223,7 @@ impl<Q: Mpmc> Party<Q> {
             fence(RELAXED);
             digits.push(match operation {
                 'u' => self.push(),
+                'b' => self.push_two(),
                 'o' => self.pop(),
                 _ => unreachable!("no such operation"),
             });
@@ -202,7 +233,8 @@ impl<Q: Mpmc> Party<Q> {
 }
 
 /// Runs a scenario once under the checker at hand and returns the digits of its outcome, thread by thread, one for each
-/// operation after `|`: the element that a push added or a pop took, 0 when it was refused or found nothing.
+/// operation after `|`: the element that a push added or a pop took, 0 when it was refused or found nothing, and how many of
+/// two were added.
 pub fn run<Q: Mpmc>(queue: Q, scenario: &Scenario, layout: Layout) -> Vec<usize> {
     let threads = &scenario.threads;
     let elements = scenario.first_element(threads.len());
