@@ -255,6 +255,278 @@ fn destroying_runs_what_was_accepted() {
 }
 
 /// A worker takes tasks out of the queue that somebody has cancelled before. Those that it does not come to, the pool frees.
+/// Counts a host's blocks: those that are out, those that were ever asked for, and how many it still gives.
+struct Host {
+    out: AtomicUsize,
+    asked: AtomicUsize,
+    left: AtomicUsize,
+}
+
+impl Host {
+    const fn new() -> Host {
+        Host { out: AtomicUsize::new(0), asked: AtomicUsize::new(0), left: AtomicUsize::new(usize::MAX) }
+    }
+
+    fn allocator(&'static self) -> Allocator {
+        unsafe extern "C-unwind" fn allocate(host: *mut c_void, size: usize, align: usize) -> *mut c_void {
+            // SAFETY: a static.
+            let host = unsafe { &*host.cast::<Host>() };
+            if host.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_err() {
+                return ptr::null_mut();
+            }
+            host.out.fetch_add(1, SeqCst);
+            host.asked.fetch_add(1, SeqCst);
+            let room = size + align.max(16);
+            // SAFETY: not empty. What was asked for is noted in front.
+            unsafe {
+                let memory = alloc::alloc(Layout::from_size_align(room, align.max(16)).unwrap());
+                let memory = memory.add(align.max(16));
+                memory.sub(16).cast::<[usize; 2]>().write([size, align]);
+                memory.cast()
+            }
+        }
+        unsafe extern "C-unwind" fn free(host: *mut c_void, memory: *mut c_void, size: usize, align: usize) {
+            // SAFETY: from `allocate`, with the same size and alignment, or the assertion ends it.
+            unsafe {
+                let memory = memory.cast::<u8>();
+                assert_eq!(memory.sub(16).cast::<[usize; 2]>().read(), [size, align], "given back as something else");
+                let room = size + align.max(16);
+                let layout = Layout::from_size_align(room, align.max(16)).unwrap();
+                alloc::dealloc(memory.sub(align.max(16)), layout);
+                (*host.cast::<Host>()).out.fetch_sub(1, SeqCst);
+            }
+        }
+        // SAFETY: any thread may call them.
+        unsafe { Allocator::from_host(allocate, free, ptr::from_ref(self).cast_mut().cast()) }
+    }
+}
+
+fn pool_of(host: &'static Host, workers: usize, inbox_capacity: usize) -> Pool {
+    let when_full = WhenFull::Block;
+    let allocator = host.allocator();
+    Pool::new(&Config { workers, inbox_capacity, when_full, pinning: Pinning::Off, allocator, ..Config::default() })
+        .unwrap()
+}
+
+#[test]
+fn the_memory_of_tasks_is_used_again_and_given_back() {
+    static HOST: Host = Host::new();
+    let pool = pool_of(&HOST, 2, 64);
+    let sum = Arc::new(AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (pool, sum) = (&pool, &sum);
+            scope.spawn(move || {
+                let mut group = pool.group().unwrap();
+                for i in 0..3000 {
+                    let sum = sum.clone();
+                    match (thread + i) % 4 {
+                        // Of each size, and one larger than all.
+                        0 => group.submit(move |_| Ok(drop(sum.fetch_add(1, SeqCst)))).unwrap(),
+                        1 => group.submit(move |_| Ok(drop(sum.fetch_add([1usize; 9][i % 9], SeqCst)))).unwrap(),
+                        2 => {
+                            let many = [1usize; 20];
+                            group.submit(move |_| Ok(drop(sum.fetch_add(many[i % 20], SeqCst)))).unwrap();
+                        }
+                        _ => {
+                            let many = [1usize; 100];
+                            group.submit(move |_| Ok(drop(sum.fetch_add(many[i % 100], SeqCst)))).unwrap();
+                        }
+                    }
+                }
+                group.wait().unwrap();
+            });
+        }
+    });
+    assert_eq!(sum.load(SeqCst), 9000);
+    drop(pool);
+    assert_eq!(HOST.out.load(SeqCst), 0);
+    assert_eq!(Arc::strong_count(&sum), 1);
+}
+
+#[test]
+fn small_tasks_need_no_allocation_once_it_is_warm() {
+    static HOST: Host = Host::new();
+    let pool = pool_of(&HOST, 1, 64);
+    let mut group = pool.group().unwrap();
+    for _ in 0..2000 {
+        group.submit(|_| Ok(())).unwrap();
+    }
+    group.wait().unwrap();
+    let warm = HOST.asked.load(SeqCst);
+    assert!(warm < 400, "{warm} allocations for 2000 tasks through an inbox of 64");
+    for _ in 0..20 {
+        group.submit_batch((0..1000).map(|_| |_: &Worker| Ok(()))).unwrap();
+    }
+    group.wait().unwrap();
+    let more = HOST.asked.load(SeqCst) - warm;
+    assert!(more < 400, "{more} allocations for 20000 tasks more");
+    drop(group);
+    drop(pool);
+    assert_eq!(HOST.out.load(SeqCst), 0);
+}
+
+#[test]
+fn a_task_for_which_there_is_no_memory_is_refused_and_dropped() {
+    static HOST: Host = Host::new();
+    let pool = pool_of(&HOST, 1, 64);
+    let mut group = pool.group().unwrap();
+    let release = blocker(&pool);
+    HOST.left.store(10, SeqCst);
+    let ran = Arc::new(AtomicUsize::new(0));
+    let task = || {
+        let ran = ran.clone();
+        move |_: &Worker| Ok(drop(ran.fetch_add(1, SeqCst)))
+    };
+    let (submitted, error) = group.submit_batch((0..40).map(|_| task())).unwrap_err();
+    assert_eq!((submitted, error.status()), (10, Status::OutOfMemory));
+    assert_eq!(status(group.submit(task())), Some(Status::OutOfMemory));
+    HOST.left.store(usize::MAX, SeqCst);
+    group.submit(task()).unwrap();
+    release.store(true, SeqCst);
+    group.wait().unwrap();
+    assert_eq!(ran.load(SeqCst), 11);
+    assert_eq!(Arc::strong_count(&ran), 1, "what was refused is dropped");
+    drop(group);
+    drop(pool);
+    assert_eq!(HOST.out.load(SeqCst), 0);
+}
+
+#[test]
+fn a_batch_runs_each_task_once_and_tells_how_far_it_came() {
+    let pool = pool(2);
+    let mut group = pool.group().unwrap();
+    let ran: Arc<Vec<AtomicUsize>> = Arc::new((0..1000).map(|_| AtomicUsize::new(0)).collect());
+    let task = |i: usize| {
+        let ran = ran.clone();
+        move |_: &Worker| Ok(drop(ran[i].fetch_add(1, SeqCst)))
+    };
+    group.submit_batch((0..1000).map(task)).unwrap();
+    group.submit_batch((0..0).map(task)).unwrap();
+    group.wait().unwrap();
+    assert!(ran.iter().all(|count| count.load(SeqCst) == 1));
+    drop(group);
+
+    for when_full in [WhenFull::Error, WhenFull::Block, WhenFull::Run] {
+        let config = Config { workers: 1, inbox_capacity: 8, when_full, pinning: Pinning::Off, ..Config::default() };
+        let pool = Pool::new(&config).unwrap();
+        let release = blocker(&pool);
+        let before: Vec<_> = ran.iter().map(|count| count.load(SeqCst)).collect();
+        let mut group = pool.group().unwrap();
+        let result = group.submit_batch((0..100).map(task));
+        let accepted = match (when_full, result) {
+            (WhenFull::Error, Err((accepted, error))) => {
+                assert_eq!(error.status(), Status::QueueFull);
+                accepted
+            }
+            (_, result) => {
+                result.unwrap();
+                100
+            }
+        };
+        assert_eq!(accepted, if when_full == WhenFull::Error { 8 } else { 100 });
+        release.store(true, SeqCst);
+        group.wait().unwrap();
+        let after = ran.iter().map(|count| count.load(SeqCst));
+        for (i, (before, after)) in before.into_iter().zip(after).enumerate() {
+            assert_eq!(after - before, usize::from(i < accepted), "task {i}, {when_full:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_reports_its_first_failure_and_its_panics() {
+    let pool = pool(2);
+    let mut group = pool.group().unwrap();
+    let tasks =
+        |bad: usize| (0..200).map(move |i| move |_: &Worker| if i == bad { Err(failure("bad")) } else { Ok(()) });
+    group.submit_batch(tasks(77)).unwrap();
+    assert_eq!(group.wait().unwrap_err().message(), "bad");
+    group.submit_batch(tasks(200)).unwrap();
+    group.wait().unwrap();
+    group.submit(|_| panic!("not here")).unwrap();
+    assert_eq!(status(group.wait()), Some(Status::Panic));
+}
+
+/// A worker counts tasks off several at a time; what waits for the last of them must not notice.
+#[test]
+fn a_group_is_done_before_its_worker_turns_to_something_long() {
+    let pool = pool(1);
+    for _ in 0..20 {
+        let release = blocker(&pool);
+        let (mut short, mut long) = (pool.group().unwrap(), pool.group().unwrap());
+        short.submit_batch((0..10).map(|_| |_: &Worker| Ok(()))).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let until = over.clone();
+        long.submit(move |_| {
+            while !until.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            Ok(())
+        })
+        .unwrap();
+        release.store(true, SeqCst);
+        short.wait().unwrap();
+        over.store(true, SeqCst);
+        long.wait().unwrap();
+    }
+}
+
+/// As above, when the worker ran the group's tasks while it waited for something else.
+#[test]
+fn what_a_waiting_task_ran_is_done_before_it_goes_on() {
+    let pool = Arc::new(pool(1));
+    let inner = pool.clone();
+    let (asked, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (seen, until) = (asked.clone(), over.clone());
+    let outer = pool
+        .try_submit(move |_| {
+            while !seen.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            // Runs what was queued before it.
+            let last = inner.submit(|_| ())?;
+            last.wait_for(Duration::from_secs(100))?;
+            while !until.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            Ok(())
+        })
+        .unwrap();
+    let mut group = pool.group().unwrap();
+    group.submit_batch((0..10).map(|_| |_: &Worker| Ok(()))).unwrap();
+    asked.store(true, SeqCst);
+    group.wait().unwrap();
+    over.store(true, SeqCst);
+    outer.get().unwrap();
+}
+
+#[test]
+fn tasks_may_submit_batches_to_their_own_group() {
+    let pool = Arc::new(pool(2));
+    let mut group = pool.group().unwrap();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let inner = pool.clone();
+    for _ in 0..50 {
+        let (ran, pool) = (ran.clone(), inner.clone());
+        group
+            .submit(move |_| {
+                let mut own = pool.group()?;
+                let ran = ran.clone();
+                own.submit_batch((0..20).map(|_| {
+                    let ran = ran.clone();
+                    move |_: &Worker| Ok(drop(ran.fetch_add(1, SeqCst)))
+                }))
+                .map_err(|(_, error)| error)?;
+                own.wait()
+            })
+            .unwrap();
+    }
+    group.wait().unwrap();
+    pool.wait_all().unwrap();
+    assert_eq!(ran.load(SeqCst), 1000);
+}
+
 #[test]
 fn destroying_frees_what_was_cancelled() {
     static BLOCKS: AtomicUsize = AtomicUsize::new(0);

@@ -110,13 +110,13 @@ pub unsafe extern "C" fn vgpu_pool_submit(
         // SAFETY: the caller vouches for the output.
         unsafe { write_handle(future, ptr::null_mut()) };
         let pool = required(pool, "pool")?;
-        let handle = pool.pool.submit_work(task(function, user_data, destroy)?)?;
-        // SAFETY: as above. Without a place for it the handle is dropped, and the task goes on.
-        unsafe {
-            if !future.is_null() {
-                write_handle(future, vgpu_future::from_handle(handle));
-            }
+        let task = task(function, user_data, destroy)?;
+        if future.is_null() {
+            return pool.pool.core().submit_unheld(task);
         }
+        let handle = pool.pool.submit_work(task)?;
+        // SAFETY: as above.
+        unsafe { write_handle(future, vgpu_future::from_handle(handle)) };
         Ok(())
     })
 }

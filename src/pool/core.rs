@@ -2,13 +2,16 @@
 //!
 //! Nothing here starts threads or asks what the machine is: the model checkers run this very code on threads of their own.
 
+use super::blocks::{Blocks, Taker};
 use super::config::{Config, DEFAULT_HELP_DEPTH, DEFAULT_INBOX_CAPACITY, WaitPolicy, WhenFull};
+use super::detached::{Batch, Detached, Entry};
 use super::fork_join::Job;
 use super::future::Future;
+use super::group::GroupCore;
 use super::task::{Header, Storage, Task, TaskRef, Work};
 use super::wait::Awaited;
 use super::worker::Worker;
-use crate::error::{Result, error};
+use crate::error::{Error, Result, error};
 use crate::os::alloc::{Allocator, Array};
 use crate::os::fork;
 use crate::protocol::CacheLine;
@@ -18,7 +21,9 @@ use crate::protocol::event_count::EventCount;
 use crate::protocol::last_helper::LastHelper;
 use crate::protocol::queue::ShardedQueue;
 use crate::protocol::shutdown::Shutdown;
-use crate::sync::{spin_loop, thread_slot};
+use crate::sync::thread_slot;
+#[cfg(feature = "capi")]
+use core::iter;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
@@ -30,8 +35,9 @@ const DEQUE_LIMIT: usize = 1 << 16;
 /// The shared part of a pool.
 #[derive(Debug)]
 pub struct Core {
-    inbox: ShardedQueue<Header>,
+    inbox: ShardedQueue<Entry>,
     deques: Array<CacheLine<Deque<Job>>>,
+    blocks: Blocks,
     sleep: EventCount,
     shutdown: Shutdown,
     when_full: WhenFull,
@@ -40,6 +46,21 @@ pub struct Core {
     help_depth: u32,
     allocator: Allocator,
     generation: u32,
+}
+
+fn refusal(reason: Refused) -> Error {
+    match reason {
+        Refused::Closed => error!(Closed, "the pool is being destroyed and takes no new tasks from outside"),
+        Refused::Full => error!(QueueFull, "the pool holds {} tasks, more than it can count", MAX_COUNT),
+    }
+}
+
+#[cold]
+fn inbox_is_full() -> Error {
+    error!(
+        QueueFull,
+        "the inbox is full; wait for tasks to finish, or make the pool with a larger inbox or another choice for a full one"
+    )
 }
 
 impl Core {
@@ -53,6 +74,7 @@ impl Core {
         };
         Ok(Core {
             inbox: ShardedQueue::new(allocator, workers, shard)?,
+            blocks: Blocks::new(allocator, workers, shard.saturating_mul(workers))?,
             deques: Array::from_fn(allocator, workers, |_| {
                 Ok(CacheLine(Deque::new(allocator, DEQUE_CAPACITY, DEQUE_LIMIT)?))
             })?,
@@ -91,7 +113,7 @@ impl Core {
         &self.shutdown
     }
 
-    pub(crate) fn inbox(&self) -> &ShardedQueue<Header> {
+    pub(crate) fn inbox(&self) -> &ShardedQueue<Entry> {
         &self.inbox
     }
 
@@ -105,6 +127,10 @@ impl Core {
 
     pub(crate) fn help_depth(&self) -> u32 {
         self.help_depth
+    }
+
+    pub(crate) fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     pub(crate) fn deque(&self, worker: usize) -> &Deque<Job> {
@@ -146,7 +172,7 @@ impl Core {
         W: Work<R> + 'static,
         R: Send + 'static,
     {
-        let task = Task::allocate(self, ptr::null(), work)?;
+        let task = Task::allocate(self, work)?;
         // SAFETY: a fresh task of this pool.
         unsafe { self.submit(task)? };
         // SAFETY: the second reference is the handle's.
@@ -163,7 +189,7 @@ impl Core {
         place: *mut MaybeUninit<Task<W, R>>,
         work: W,
     ) -> Result<Future<R>> {
-        let task = Task::new(self, ptr::null(), Storage::Caller, work);
+        let task = Task::new(self, Storage::Caller, work);
         // SAFETY: by contract the place is good.
         let header = unsafe { NonNull::from((*place).write(task)).cast() };
         // SAFETY: a fresh task of this pool.
@@ -218,22 +244,19 @@ impl Core {
         let worker = self.current_worker();
         let accepted = match (&refused, worker) {
             (Some(_), _) => Err(Refused::Closed),
-            (None, Some(_)) => self.shutdown.accept_inside(),
-            (None, None) => self.shutdown.accept_visit(),
+            (None, Some(_)) => self.shutdown.accept_inside(1),
+            (None, None) => self.shutdown.accept_visit(1),
         };
         if let Err(reason) = accepted {
             // SAFETY: by contract both references are ours.
             unsafe { Core::abandon(task) };
-            return Err(refused.unwrap_or_else(|| match reason {
-                Refused::Closed => error!(Closed, "the pool is being destroyed and takes no new tasks from outside"),
-                Refused::Full => error!(QueueFull, "the pool holds {} tasks, more than it can count", MAX_COUNT),
-            }));
+            return Err(refused.unwrap_or_else(|| refusal(reason)));
         }
         let result = self.enqueue(task, worker);
         if result.is_err() {
             // SAFETY: the task is in no queue, so both references are still ours.
             unsafe { Core::abandon(task) };
-            self.shutdown.finish().wake_blocked();
+            self.shutdown.finish(1).wake_blocked();
         }
         if worker.is_none() {
             // The last touch of the pool from outside.
@@ -254,27 +277,154 @@ impl Core {
         }
     }
 
-    fn enqueue(&self, task: NonNull<Header>, worker: Option<&Worker>) -> Result<()> {
-        let home = worker.map_or_else(thread_slot::key, Worker::index);
-        let mut task = task;
-        while let Err(back) = self.inbox.push(home, task) {
-            task = back;
-            if let Some(worker) = worker {
-                // What is run here may wait for what a private job does.
-                worker.promote_all();
+    /// Submits a task of which nobody will hear.
+    #[cfg(feature = "capi")]
+    pub(crate) fn submit_unheld<W: Work<()> + 'static>(&self, work: W) -> Result<()> {
+        // SAFETY: there is no group.
+        unsafe { self.submit_detached::<W, 1>(None, iter::once(work)) }.map_err(|(_, error)| error)
+    }
+
+    /// Submits tasks that nobody will hold, all those that there are, and says how many came in before one failed; that one
+    /// and those after it are dropped. With a group, the caller keeps the pool alive.
+    ///
+    /// # Safety
+    /// The group, if there is one, lives until the tasks are counted off.
+    pub(crate) unsafe fn submit_detached<W: Work<()> + 'static, const N: usize>(
+        &self,
+        group: Option<&GroupCore>,
+        mut works: impl Iterator<Item = W>,
+    ) -> core::result::Result<(), (usize, Error)> {
+        let worker = self.current_worker();
+        let key = worker.map_or_else(thread_slot::key, Worker::index);
+        let taker = match worker {
+            Some(worker) if !worker.is_guest() => Taker::Worker(worker.index()),
+            _ => Taker::Outside(key),
+        };
+        self.check_process().map_err(|error| (0, error))?;
+        let mut done = 0;
+        loop {
+            let mut batch = Batch::<N>::new(self);
+            let mut failed = None;
+            let mut source = self.blocks.open(taker, Detached::<W>::SHAPE);
+            let mut ended = false;
+            while !batch.is_full() {
+                let Some(work) = works.next() else {
+                    ended = true;
+                    break;
+                };
+                match source.take() {
+                    // SAFETY: a fresh block of this shape; a fresh task of this pool.
+                    Ok(place) => unsafe {
+                        batch.add(Detached::write(place, group.map_or(ptr::null(), ptr::from_ref), work))
+                    },
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            drop(source);
+            if let Err(error) = self.admit(group, &mut batch, worker, key, &mut done) {
+                return Err((done, error));
+            }
+            match failed {
+                Some(error) => return Err((done, error)),
+                None if ended || N == 1 => return Ok(()),
+                None => {}
+            }
+        }
+    }
+
+    /// Counts the tasks of a batch and puts them into the inbox. `done` counts those that came in.
+    #[inline]
+    fn admit<const N: usize>(
+        &self,
+        group: Option<&GroupCore>,
+        batch: &mut Batch<'_, N>,
+        worker: Option<&Worker>,
+        home: usize,
+        done: &mut usize,
+    ) -> Result<()> {
+        let all = batch.left().len();
+        if all == 0 {
+            return Ok(());
+        }
+        let count = all as u32;
+        if let Some(group) = group
+            && group.countdown.add(count, true).is_err()
+        {
+            return Err(error!(Overflow, "a group holds too many tasks at a time; wait for it before submitting more"));
+        }
+        let accepted = match (worker, group) {
+            (Some(_), _) => self.shutdown.accept_inside(count),
+            // Who has a group keeps the pool.
+            (None, Some(_)) => self.shutdown.accept(count),
+            (None, None) => self.shutdown.accept_visit(count),
+        };
+        let result = match accepted {
+            Ok(()) => {
+                let result = self.enqueue_batch(batch, worker, home);
+                let left = batch.left().len() as u32;
+                if left != 0 {
+                    self.shutdown.finish(left).wake_blocked();
+                }
+                result
+            }
+            Err(reason) => Err(refusal(reason)),
+        };
+        let left = batch.left().len();
+        *done += all - left;
+        if left != 0 {
+            // Before they are counted off: their blocks are of the pool.
+            while let Some(task) = batch.next() {
+                // SAFETY: the pool is alive: the caller has a group, is inside a task, or is counted as a visitor.
+                unsafe { task.discard(self) };
+            }
+            if let Some(group) = group {
+                group.finish(self, left as u32);
+            }
+        }
+        if accepted.is_ok() && worker.is_none() && group.is_none() {
+            // The last touch of the pool from outside.
+            self.shutdown.leave().wake_blocked();
+        }
+        result
+    }
+
+    #[inline]
+    fn enqueue_batch<const N: usize>(
+        &self,
+        batch: &mut Batch<'_, N>,
+        worker: Option<&Worker>,
+        home: usize,
+    ) -> Result<()> {
+        loop {
+            let pushed = self.inbox.push_many(home, batch.left());
+            batch.pushed(pushed);
+            if pushed != 0 {
+                self.sleep.notify(home, pushed);
+            }
+            if batch.left().is_empty() {
+                return Ok(());
             }
             match self.when_full {
-                WhenFull::Error => {
-                    return Err(error!(
-                        QueueFull,
-                        "the inbox is full; wait for tasks to finish, or make the pool with a larger inbox or another choice for a full one"
-                    ));
-                }
-                WhenFull::Block => self.as_helper(worker, |helper| {
-                    if !helper.run_queued_task() {
-                        spin_loop();
+                WhenFull::Error => return Err(inbox_is_full()),
+                WhenFull::Block => self.as_helper(worker, Worker::make_room),
+                WhenFull::Run => self.as_helper(worker, |helper| {
+                    if let Some(task) = batch.next() {
+                        helper.run_at_once(task);
                     }
                 }),
+            }
+        }
+    }
+
+    fn enqueue(&self, task: NonNull<Header>, worker: Option<&Worker>) -> Result<()> {
+        let home = worker.map_or_else(thread_slot::key, Worker::index);
+        while self.inbox.push(home, task.cast()).is_err() {
+            match self.when_full {
+                WhenFull::Error => return Err(inbox_is_full()),
+                WhenFull::Block => self.as_helper(worker, Worker::make_room),
                 WhenFull::Run => {
                     self.as_helper(worker, |helper| {
                         // SAFETY: the queue's reference; the pool is alive, since the task and the visit are counted.
@@ -291,8 +441,12 @@ impl Core {
     /// Calls `action` with the calling thread as a worker: itself, or a guest without a deque.
     fn as_helper(&self, worker: Option<&Worker>, action: impl FnOnce(&Worker)) {
         match worker {
-            Some(worker) => action(worker),
-            None => Worker::guest(self).run_as_current(|guest| action(guest)),
+            Some(worker) => {
+                // What is run here may wait for what a private job does.
+                worker.promote_all();
+                action(worker);
+            }
+            None => Worker::guest(self).run_as_current(action),
         }
     }
 
@@ -326,10 +480,12 @@ impl Drop for Core {
         // Tasks that were cancelled, or run by whoever waited for them, may have left their entries behind. In a forked child
         // the queue may have stopped in the middle of a step; there they stay.
         if self.generation == fork::generation() {
-            while let Some(task) = self.inbox.pop(0) {
+            while let Some(entry) = self.inbox.pop(0) {
+                // A task that nobody holds cannot be cancelled: all of them were run before the pool was closed.
                 // SAFETY: the queue's reference comes with the pointer.
-                drop(unsafe { TaskRef::adopt(task) });
+                drop(unsafe { TaskRef::adopt(entry.cast()) });
             }
+            self.blocks.clear();
         }
     }
 }

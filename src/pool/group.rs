@@ -1,22 +1,36 @@
 //! Tasks that are waited for together.
 
 use super::core::Core;
-use super::task::{Task, TaskRef, Work};
+use super::task::Work;
 use super::worker::Worker;
-use crate::error::{Error, Result, error};
+use crate::error::{Error, Result};
 #[cfg(feature = "capi")]
 use crate::os::alloc::Allocator;
 use crate::os::alloc::Owned;
 use crate::os::fork;
-use crate::protocol::countdown::{Countdown, Refused};
+use crate::protocol::countdown::Countdown;
 use crate::protocol::first::First;
-use core::ptr;
+use core::iter;
+
+/// So many tasks are counted, queued and announced together.
+const BATCH: usize = 64;
 
 /// The shared part of a group.
 #[derive(Debug)]
 pub(crate) struct GroupCore {
     pub(crate) countdown: Countdown,
     pub(crate) first_failure: First<Error>,
+}
+
+impl GroupCore {
+    /// Counts tasks off. The last touch of the group.
+    pub(crate) fn finish(&self, core: &Core, tasks: u32) {
+        let finished = self.countdown.finish(tasks);
+        finished.wake_blocked();
+        if let Some(address) = finished.helpers() {
+            core.sleep().notify_waiters(address);
+        }
+    }
 }
 
 /// A number of tasks of one pool that are waited for together. Dropping it waits.
@@ -64,29 +78,27 @@ impl<'p> Group<'p> {
     }
 
     pub(crate) fn submit_work<W: Work<()> + 'static>(&self, work: W) -> Result<()> {
-        let task = Task::allocate(self.core, ptr::from_ref(&*self.shared), work)?;
-        if let Err(Refused::Closed | Refused::Full) = self.shared.countdown.add(1, true) {
-            // SAFETY: both references of a task that was not submitted are ours.
-            unsafe { Core::abandon(task) };
-            return Err(error!(Overflow, "a group holds too many tasks at a time; wait for it before submitting more"));
-        }
-        // SAFETY: a fresh task of this pool.
-        match unsafe { self.core.submit(task) } {
-            Ok(()) => {
-                // SAFETY: the second reference is the handle's, and a group keeps no handles.
-                drop(unsafe { TaskRef::adopt(task) });
-                Ok(())
-            }
-            Err(error) => {
-                let finished = self.shared.countdown.finish(1);
-                finished.wake_blocked();
-                // Through the C interface a task may wait for the group meanwhile.
-                if let Some(address) = finished.helpers() {
-                    self.core.sleep().notify_waiters(address);
-                }
-                Err(error)
-            }
-        }
+        // SAFETY: the group waits for its tasks before it goes.
+        unsafe { self.core.submit_detached::<W, 1>(Some(&self.shared), iter::once(work)) }.map_err(|(_, error)| error)
+    }
+
+    /// Submits many tasks as [`submit`](Self::submit) does each, for less: they are counted, queued and announced together.
+    ///
+    /// Errors: as [`Pool::submit`](super::Pool::submit), with the number of tasks that were submitted before. The one
+    /// that failed and those that come after it are dropped.
+    pub fn submit_batch<F>(&self, tasks: impl IntoIterator<Item = F>) -> core::result::Result<(), (usize, Error)>
+    where
+        F: FnOnce(&Worker) -> Result<()> + Send + 'static,
+    {
+        self.submit_works(tasks.into_iter())
+    }
+
+    pub(crate) fn submit_works<W: Work<()> + 'static>(
+        &self,
+        works: impl Iterator<Item = W>,
+    ) -> core::result::Result<(), (usize, Error)> {
+        // SAFETY: the group waits for its tasks before it goes.
+        unsafe { self.core.submit_detached::<W, BATCH>(Some(&self.shared), works) }
     }
 
     /// Waits until every task of the group is done; helps meanwhile if the caller is a worker of the pool. The group can be

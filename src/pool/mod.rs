@@ -16,8 +16,10 @@
 //! Work flows in one direction: a task enters through [`Core`], lies in the inbox until a
 //! [`worker`] takes it, runs with that worker as its context, and leaves its outcome in its completion.
 
+mod blocks;
 pub mod config;
 pub mod core;
+pub(crate) mod detached;
 pub(crate) mod fork_join;
 pub mod future;
 pub mod group;

@@ -1,11 +1,11 @@
-//! A submitted task: a closure with its state, its outcome and its references, behind one pointer.
+//! A submitted task that somebody holds: a closure with its state, its outcome and its references, behind one pointer.
 //!
 //! A task is one block: a [`Header`] that every part of the pool knows, and after it the closure, whose place the value
 //! takes when it has run. The block is on the heap, or wherever the caller wants it; the functions in the header's
 //! [`VTable`] know which.
 
 use super::core::Core;
-use super::group::GroupCore;
+use super::detached::Entry;
 use super::worker::Worker;
 use crate::error::{Error, Result, error};
 use crate::os::alloc::{Allocator, Owned};
@@ -21,15 +21,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// The part of a task that does not depend on its closure.
+#[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Header {
+    /// First, so that its address is the task's.
+    entry: Entry,
     pub(crate) state: TaskState,
     pub(crate) completion: Completion<Result<()>>,
     vtable: &'static VTable,
     /// The pool. Alive until this task is counted off.
     core: *const Core,
-    /// The group, or null. Alive until this task is counted off there.
-    group: *const GroupCore,
     /// The process that made the task; see [`os::fork`](crate::os::fork).
     generation: u32,
     storage: Storage,
@@ -92,14 +93,14 @@ impl<W: Work<R>, R: Send> Task<W, R> {
 
     /// A task with two references: the queue's and the handle's.
     #[inline(always)]
-    pub(crate) fn new(core: &Core, group: *const GroupCore, storage: Storage, work: W) -> Task<W, R> {
+    pub(crate) fn new(core: &Core, storage: Storage, work: W) -> Task<W, R> {
         Task {
             header: Header {
+                entry: Entry { detached: None },
                 state: TaskState::new(2),
                 completion: Completion::new(),
                 vtable: Self::VTABLE,
                 core,
-                group,
                 generation: core.generation(),
                 storage,
                 allocator: core.allocator(),
@@ -109,8 +110,8 @@ impl<W: Work<R>, R: Send> Task<W, R> {
     }
 
     /// Puts a task on the heap of its pool.
-    pub(crate) fn allocate(core: &Core, group: *const GroupCore, work: W) -> Result<NonNull<Header>> {
-        let task = Owned::new_with(core.allocator(), || Task::new(core, group, Storage::Heap, work))?;
+    pub(crate) fn allocate(core: &Core, work: W) -> Result<NonNull<Header>> {
+        let task = Owned::new_with(core.allocator(), || Task::new(core, Storage::Heap, work))?;
         Ok(Owned::into_raw(task).cast())
     }
 
@@ -282,11 +283,8 @@ impl TaskRef {
     /// This thread started or cancelled the task and completes it once; the pool is alive.
     unsafe fn complete(&self, outcome: Result<()>) {
         let header = self.header();
-        // SAFETY: a task that is not counted off keeps its pool and its group alive.
-        let (core, group) = unsafe { (&*header.core, header.group.as_ref()) };
-        if let (Some(group), Err(error)) = (group, &outcome) {
-            group.first_failure.offer(error.clone());
-        }
+        // SAFETY: a task that is not counted off keeps its pool alive.
+        let core = unsafe { &*header.core };
         // SAFETY: by contract this is the only completion. The block outlives it: this reference is still held.
         let wakeups = unsafe { header.completion.set(outcome) };
         wakeups.wake_blocked();
@@ -300,16 +298,8 @@ impl TaskRef {
                 unsafe { (callback.call)(callback.data) };
             }
         }
-        if let Some(group) = group {
-            // The last touch of the group, unless somebody waits for it in this pool.
-            let finished = group.countdown.finish(1);
-            finished.wake_blocked();
-            if let Some(address) = finished.helpers() {
-                core.sleep().notify_waiters(address);
-            }
-        }
         // The last touch of the pool, which may go from here on unless this is one of its workers.
-        core.shutdown().finish().wake_blocked();
+        core.shutdown().finish(1).wake_blocked();
     }
 
     /// Takes the value of a task that succeeded, or the payload of one that panicked.

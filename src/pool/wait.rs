@@ -122,6 +122,7 @@ impl Worker {
             last_helper.leave();
             let Some(work) = found else { break };
             self.run(work);
+            self.dues().pay(self.core());
         }
         target.is_done()
     }
@@ -132,12 +133,17 @@ impl Worker {
             let Some(work) = self.find(target, deadline_ns) else { break };
             self.run(work);
         }
+        self.dues().pay(self.core());
         target.is_done()
     }
 
     /// Looks for work until there is some; `None` when `target` is done or the time has run out.
     fn find(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
-        self.take().or_else(|| self.search(target, deadline_ns))
+        self.take().or_else(|| {
+            // What was just paid for may be what is waited for.
+            self.dues().pay(self.core());
+            self.search(target, deadline_ns)
+        })
     }
 
     /// As [`find`](Self::find), among the jobs of the worker that `target` depends on. Nobody wakes this worker when that one

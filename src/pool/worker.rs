@@ -5,12 +5,13 @@
 
 use super::config::WaitPolicy;
 use super::core::Core;
+use super::detached::{Dues, Taken};
 use super::fork_join::Job;
 use super::task::TaskRef;
 use crate::os::thread;
 use crate::protocol::deque::{Deque, Steal};
 use crate::protocol::fork_stack::ForkStack;
-use crate::sync::thread_slot;
+use crate::sync::{spin_loop, thread_slot};
 use core::cell::Cell;
 use core::ptr::{self, NonNull};
 
@@ -18,6 +19,8 @@ use core::ptr::{self, NonNull};
 const STACK_RESERVE: usize = 128 << 10;
 /// A worker with less stack than this left does not fork: an error has to get out, and what a leaf calls needs room too.
 const STACK_LIMIT: usize = 64 << 10;
+/// A thread that finds the inbox full runs up to so many tasks before it tries again.
+const MAKE_ROOM: usize = 16;
 /// The index of a thread that runs tasks of a pool without being one of its workers.
 pub const GUEST: usize = usize::MAX;
 
@@ -40,6 +43,7 @@ pub struct Worker {
     pub(super) depth: Cell<u32>,
     /// The address below which this worker's stack is too short for helping.
     pub(super) stack_reserve: usize,
+    dues: Dues,
 }
 
 /// Roughly where the stack ends that is in use.
@@ -59,6 +63,7 @@ fn stack_mark(bytes: usize, part: usize) -> usize {
 pub(super) enum Work {
     Job(NonNull<Job>),
     Task(TaskRef),
+    Detached(Taken),
 }
 
 #[cfg(feature = "capi")]
@@ -83,6 +88,7 @@ impl Worker {
             depth: Cell::new(0),
             stack_reserve: stack_mark(STACK_RESERVE, 4),
             stack_limit: stack_mark(STACK_LIMIT, 8),
+            dues: Dues::new(),
         }
     }
 
@@ -98,6 +104,7 @@ impl Worker {
             depth: Cell::new(0),
             stack_reserve: 0,
             stack_limit: 0,
+            dues: Dues::new(),
         }
     }
 
@@ -113,6 +120,7 @@ impl Worker {
         let before = thread_slot::get();
         thread_slot::set(ptr::from_ref(self).expose_provenance());
         let result = action(self);
+        self.dues.pay(self.core());
         thread_slot::set(before);
         result
     }
@@ -130,6 +138,11 @@ impl Worker {
     pub(crate) fn core(&self) -> &Core {
         // SAFETY: a worker, or a guest, runs only while its pool lives.
         unsafe { &*self.core }
+    }
+
+    #[inline(always)]
+    pub(crate) fn dues(&self) -> &Dues {
+        &self.dues
     }
 
     #[inline(always)]
@@ -163,8 +176,13 @@ impl Worker {
     }
 
     fn take_task(&self) -> Option<Work> {
-        // SAFETY: the queue's reference comes with the pointer.
-        self.core().inbox().pop(self.index).map(|task| Work::Task(unsafe { TaskRef::adopt(task) }))
+        // SAFETY: the queue's reference comes with the pointer, and what has no table is a task that is held.
+        self.core().inbox().pop(self.index).map(|entry| unsafe {
+            match entry.as_ref().detached {
+                Some(table) => Work::Detached(Taken::adopt(entry, table)),
+                None => Work::Task(TaskRef::adopt(entry.cast())),
+            }
+        })
     }
 
     /// The oldest fork of another worker, or any task. It begins with the worker that it waits for, else with a random one.
@@ -187,17 +205,44 @@ impl Worker {
 
     /// Runs the oldest queued task, if there is one.
     pub(crate) fn run_queued_task(&self) -> bool {
-        self.take_task().is_some_and(|work| {
+        let work = self.take_task();
+        let any = work.is_some();
+        if let Some(work) = work {
             self.run(work);
-            true
-        })
+            self.dues.pay(self.core());
+        }
+        any
+    }
+
+    /// Runs queued tasks for a thread that found the inbox full.
+    pub(crate) fn make_room(&self) {
+        let most = self.core().inbox().capacity() / 8;
+        for _ in 0..most.clamp(1, MAKE_ROOM) {
+            match self.take_task() {
+                Some(work) => self.run(work),
+                None => spin_loop(),
+            }
+        }
+        self.dues.pay(self.core());
+    }
+
+    /// Runs a task that did not get into the inbox.
+    pub(crate) fn run_at_once(&self, task: Taken) {
+        self.run(Work::Detached(task));
+        self.dues.pay(self.core());
     }
 
     pub(super) fn run(&self, work: Work) {
         match work {
-            // SAFETY: a job taken from a deque is run once, by its taker; its frame waits for that.
-            Work::Job(job) => self.nested(|| unsafe { Job::run(job, self) }),
+            // SAFETY: this thread is a worker of the pool, or a guest, who pays before the pool can go.
+            Work::Detached(task) => self.nested(|| unsafe { task.run(self) }),
+            Work::Job(job) => {
+                self.dues.pay(self.core());
+                // SAFETY: a job taken from a deque is run once, by its taker; its frame waits for that.
+                self.nested(|| unsafe { Job::run(job, self) });
+            }
             Work::Task(task) => {
+                self.dues.pay(self.core());
                 // SAFETY: this thread is a worker of the pool, or a counted guest.
                 unsafe { task.run(self) };
             }

@@ -6,7 +6,7 @@
 //!
 //! | step | who | what |
 //! |---|---|---|
-//! | accept | a submitter from outside | counts its visit and its task in one step, or is refused |
+//! | accept | a submitter from outside | counts its visit and its task in one step, or is refused; without a visit where the pool outlives the call anyway |
 //! | accept inside | a task of this pool | counts the new task |
 //! | leave | the submitter | takes its visit back after its last touch of the pool |
 //! | finish | the worker that ran a task | takes the task back |
@@ -51,16 +51,22 @@ impl Shutdown {
         Shutdown { in_flight: Countdown::new(), terminated: AtomicU32::new(0) }
     }
 
-    /// Counts one task and one visit from outside; the visit ends with [`leave`](Self::leave).
+    /// Counts tasks and one visit from outside; the visit ends with [`leave`](Self::leave).
     #[inline]
-    pub fn accept_visit(&self) -> Result<(), Refused> {
-        self.in_flight.add(2, false)
+    pub fn accept_visit(&self, tasks: u32) -> Result<(), Refused> {
+        self.in_flight.add(tasks + 1, false)
     }
 
-    /// Counts one task submitted by a task that is counted itself.
+    /// Counts tasks from a submitter who keeps the pool alive by other means, and so need not be counted as a visitor.
     #[inline]
-    pub fn accept_inside(&self) -> Result<(), Refused> {
-        self.in_flight.add(1, true)
+    pub fn accept(&self, tasks: u32) -> Result<(), Refused> {
+        self.in_flight.add(tasks, false)
+    }
+
+    /// Counts tasks submitted by a task that is counted itself.
+    #[inline]
+    pub fn accept_inside(&self, tasks: u32) -> Result<(), Refused> {
+        self.in_flight.add(tasks, true)
     }
 
     /// Ends a visit. Nothing of the pool may be touched after, but what the result asks to be woken by address.
@@ -69,10 +75,10 @@ impl Shutdown {
         self.in_flight.finish(1)
     }
 
-    /// Counts a task off. The worker itself stays: workers are joined, not counted.
+    /// Counts tasks off. The worker itself stays: workers are joined, not counted.
     #[inline]
-    pub fn finish(&self) -> Finished {
-        self.in_flight.finish(1)
+    pub fn finish(&self, tasks: u32) -> Finished {
+        self.in_flight.finish(tasks)
     }
 
     /// What is counted: tasks and visits.

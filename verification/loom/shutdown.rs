@@ -55,7 +55,7 @@ impl Scene {
 
     /// What a submitter from outside does. Says whether the task was accepted.
     fn submit(&self, number: usize) -> bool {
-        if self.shutdown.accept_visit().is_err() {
+        if self.shutdown.accept_visit(1).is_err() {
             return false;
         }
         self.inbox.push(task(number)).unwrap();
@@ -109,11 +109,11 @@ impl Host for Scene {
         self.ran.fetch_add(1, Ordering::Relaxed);
         if self.nested && job == task(1) {
             // From inside, a closing pool still takes work.
-            self.shutdown.accept_inside().unwrap();
+            self.shutdown.accept_inside(1).unwrap();
             self.inbox.push(task(9)).unwrap();
             Sleep::notify_one(&self.sleep, 0);
         }
-        self.shutdown.finish().wake_blocked();
+        self.shutdown.finish(1).wake_blocked();
         true
     }
 }

@@ -171,16 +171,16 @@ fn the_gate_closes_once_and_after_everybody() {
         let mut threads = vec![];
         for _ in 0..3 {
             threads.push(spawn(&shared, |(gate, accepted, finished)| {
-                if gate.accept_visit().is_ok() {
+                if gate.accept_visit(1).is_ok() {
                     accepted.fetch_add(1, Relaxed);
                     assert!(!gate.is_terminated());
                     // A task that submits another, which is allowed behind the closed gate too.
-                    gate.accept_inside().unwrap();
+                    gate.accept_inside(1).unwrap();
                     gate.leave().wake_blocked();
                     assert!(!gate.is_terminated());
-                    gate.finish().wake_blocked();
+                    gate.finish(1).wake_blocked();
                     finished.fetch_add(1, Relaxed);
-                    gate.finish().wake_blocked();
+                    gate.finish(1).wake_blocked();
                 }
             }));
         }

@@ -33,7 +33,7 @@ struct Pool<const DESIGN: u8> {
 
 impl<const DESIGN: u8> Pool<DESIGN> {
     fn submit(&self) -> bool {
-        let accepted = self.shutdown.accept_visit().is_ok();
+        let accepted = self.shutdown.accept_visit(1).is_ok();
         if accepted {
             self.inbox.fetch_add(1, PUBLISH);
             self.sleep.notify_one(0);
@@ -72,7 +72,7 @@ impl<const DESIGN: u8> Host for Pool<DESIGN> {
             // Without the message that a panic prints.
             resume_unwind(Box::new("as asked"))
         };
-        let done = || self.shutdown.finish().wake_blocked();
+        let done = || self.shutdown.finish(1).wake_blocked();
         if DESIGN == CATCHES_OUTSIDE {
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 job();
