@@ -770,6 +770,31 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_group_submit(struct vgpu_group *group,
                                                       vgpu_destroy_fn destroy);
 
 /**
+ * Submits many tasks as vgpu_group_submit() does each, for less: they are counted, queued and announced together.
+ *
+ * @code
+ * for (size_t i = 0; i < count; i++) {
+ *     vgpu_group_submit(group, function, user_data ? user_data[i] : NULL, destroy);
+ * }
+ * @endcode
+ *
+ * @param group      the group
+ * @param function   what each task does
+ * @param user_data  count pointers, one for each task; NULL passes NULL to all. The array is not used after the call
+ * @param count      how many tasks; may be 0
+ * @param destroy    as in vgpu_pool_submit(), called once with each task's pointer
+ * @param submitted  where the number goes of those that were submitted, the first ones; may be NULL. It is count unless this fails
+ * @return as vgpu_pool_submit(). What was submitted before a failure goes on; for the others destroy is not called
+ * @note Thread safety: any thread, tasks of the group included.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_group_submit_batch(struct vgpu_group *group,
+                                                            vgpu_task_fn function,
+                                                            void *const *user_data,
+                                                            size_t count,
+                                                            vgpu_destroy_fn destroy,
+                                                            size_t *submitted);
+
+/**
  * Waits until every task of the group is done. The group can be used again afterwards.
  *
  * @param group      the group

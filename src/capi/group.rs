@@ -58,6 +58,53 @@ pub unsafe extern "C" fn vgpu_group_submit(
     })
 }
 
+/// Submits many tasks as vgpu_group_submit() does each, for less: they are counted, queued and announced together.
+///
+/// @code
+/// for (size_t i = 0; i < count; i++) {
+///     vgpu_group_submit(group, function, user_data ? user_data[i] : NULL, destroy);
+/// }
+/// @endcode
+///
+/// @param group      the group
+/// @param function   what each task does
+/// @param user_data  count pointers, one for each task; NULL passes NULL to all. The array is not used after the call
+/// @param count      how many tasks; may be 0
+/// @param destroy    as in vgpu_pool_submit(), called once with each task's pointer
+/// @param submitted  where the number goes of those that were submitted, the first ones; may be NULL. It is count unless this fails
+/// @return as vgpu_pool_submit(). What was submitted before a failure goes on; for the others destroy is not called
+/// @note Thread safety: any thread, tasks of the group included.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_group_submit_batch(
+    group: *mut vgpu_group,
+    function: vgpu_task_fn,
+    user_data: *const *mut c_void,
+    count: usize,
+    destroy: vgpu_destroy_fn,
+    submitted: *mut usize,
+) -> vgpu_status {
+    let write = |number| {
+        if !submitted.is_null() {
+            // SAFETY: the caller vouches for the output.
+            unsafe { submitted.write(number) };
+        }
+    };
+    guard(|| {
+        write(0);
+        let group = required(group, "group")?;
+        let function = required_callback(function)?;
+        let tasks = (0..count).map(|i| {
+            // SAFETY: the caller vouches for as many pointers as tasks.
+            let user_data = if user_data.is_null() { ptr::null_mut() } else { unsafe { *user_data.add(i) } };
+            CTask { function, user_data: UserData(user_data), destroy }
+        });
+        let result = group.group.submit_works(tasks);
+        write(result.as_ref().map_or_else(|(number, _)| *number, |()| count));
+        result.map_err(|(_, error)| error)
+    })
+}
+
 /// Waits until every task of the group is done. The group can be used again afterwards.
 ///
 /// @param group      the group
