@@ -78,6 +78,7 @@ const LIBGOMP: Implementation = Implementation { binary: "vgpu-bench-libgomp", f
 /// Every implementation, in the order of the report.
 pub const IMPLEMENTATIONS: &[Implementation] = &[
     Implementation { name: "vgpu", role: Role::Ours, programs: EVERYTHING, ..RUST },
+    Implementation { name: "vgpu-batch", role: Role::Variant, programs: &["submit"], ..RUST },
     Implementation { name: "vgpu-outside", role: Role::Variant, programs: LOOPS, ..RUST },
     Implementation {
         name: "vgpu-c",

@@ -20,7 +20,7 @@ use pools::chili::{Chili, ChiliEach};
 use pools::plain::Plain;
 use pools::rayon::{Rayon, RayonIter};
 use pools::tokio::Tokio;
-use pools::vgpu::{Vgpu, VgpuOutside};
+use pools::vgpu::{Vgpu, VgpuBatch, VgpuOutside};
 use pools::{chili, rayon, tokio, vgpu};
 use std::process::ExitCode;
 use std::thread;
@@ -57,6 +57,7 @@ fn measure(request: &Request) -> Result<Sample, String> {
                 .or_else(|| idles_with_forks::<Vgpu>(request)),
             vgpu::VERSION,
         ),
+        "vgpu-batch" => (submits::<VgpuBatch>(request), vgpu::VERSION),
         "vgpu-outside" => (loops::<VgpuOutside>(request), vgpu::VERSION),
         "rayon" => (
             forks::<Rayon>(request)

@@ -71,6 +71,29 @@ impl Submit for Vgpu {
     }
 }
 
+/// Ours, with tasks submitted a batch at a time.
+pub struct VgpuBatch(Vgpu);
+
+impl Submit for VgpuBatch {
+    fn start(workers: usize) -> VgpuBatch {
+        VgpuBatch(<Vgpu as Submit>::start(workers))
+    }
+
+    fn submit_and_wait(&self, count: u64) {
+        let mut group = self.0.0.group().expect("a group");
+        let task = |_: &Worker| {
+            kernels::tally();
+            Ok(())
+        };
+        group.submit_batch((0..count).map(|_| task)).expect("the pool takes them");
+        group.wait().expect("no task fails");
+    }
+
+    fn spawn(&self, task: impl FnOnce() + Send + 'static) {
+        self.0.spawn(task);
+    }
+}
+
 /// The caller of a loop is a worker, as it is with OpenMP and oneTBB.
 impl Loops for Vgpu {
     type Caller<'w> = &'w Worker;
