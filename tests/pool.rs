@@ -472,33 +472,62 @@ fn a_group_is_done_before_its_worker_turns_to_something_long() {
     }
 }
 
-/// As above, when the worker ran the group's tasks while it waited for something else.
+/// As above, when the worker ran the group's task while it waited for something else, which was done meanwhile.
 #[test]
 fn what_a_waiting_task_ran_is_done_before_it_goes_on() {
-    let pool = Arc::new(pool(1));
-    let inner = pool.clone();
-    let (asked, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let (seen, until) = (asked.clone(), over.clone());
+    let pool = pool(2);
+    let flags: Arc<[AtomicBool; 3]> = Arc::default();
+    let until = |flag: &AtomicBool| {
+        while !flag.load(SeqCst) {
+            std::thread::yield_now();
+        }
+    };
+    let shared = flags.clone();
+    let awaited = Arc::new(pool.submit(move |_| until(&shared[0])).unwrap());
+    let (shared, inner) = (flags.clone(), awaited.clone());
     let outer = pool
         .try_submit(move |_| {
-            while !seen.load(SeqCst) {
-                std::thread::yield_now();
-            }
-            // Runs what was queued before it.
-            let last = inner.submit(|_| ())?;
-            last.wait_for(Duration::from_secs(100))?;
-            while !until.load(SeqCst) {
+            until(&shared[1]);
+            inner.wait_for(Duration::from_secs(100))?;
+            until(&shared[2]);
+            Ok(())
+        })
+        .unwrap();
+    let mut group = pool.group().unwrap();
+    let shared = flags.clone();
+    group
+        .submit(move |_| {
+            shared[0].store(true, SeqCst);
+            while !awaited.is_ready() {
                 std::thread::yield_now();
             }
             Ok(())
         })
         .unwrap();
-    let mut group = pool.group().unwrap();
-    group.submit_batch((0..10).map(|_| |_: &Worker| Ok(()))).unwrap();
-    asked.store(true, SeqCst);
+    flags[1].store(true, SeqCst);
     group.wait().unwrap();
-    over.store(true, SeqCst);
+    flags[2].store(true, SeqCst);
     outer.get().unwrap();
+}
+
+#[test]
+fn the_memory_kept_for_tasks_is_bounded() {
+    static HOST: Host = Host::new();
+    let pool = pool_of(&HOST, 1, 1 << 14);
+    let mut group = pool.group().unwrap();
+    let release = blocker(&pool);
+    let many = [1usize; 24];
+    for i in 0..12_000 {
+        group.submit(move |_| Ok(drop(std::hint::black_box(many[i % 24])))).unwrap();
+    }
+    assert!(HOST.out.load(SeqCst) > 12_000);
+    release.store(true, SeqCst);
+    group.wait().unwrap();
+    let kept = HOST.out.load(SeqCst);
+    assert!(kept < 4_500, "{kept} blocks are kept after 12000 tasks of 256 bytes");
+    drop(group);
+    drop(pool);
+    assert_eq!(HOST.out.load(SeqCst), 0);
 }
 
 #[test]
