@@ -86,7 +86,7 @@ deleted steal 'the fence' deque::one_thief_owner_on_main \
     'fence(site::STEAL_FENCE);' ''
 
 in_file src/protocol/event_count.rs
-deleted notify_one 'the fence' event_count::one_worker_one_producer \
+deleted notify 'the fence' event_count::one_worker_one_producer \
     'fence(site::NOTIFY_FENCE);' ''
 deleted announce 'the fence' event_count::one_worker_one_producer \
     'fence(site::ANNOUNCE_FENCE);' ''
@@ -185,6 +185,8 @@ deleted wake_owner 'the wake-up' task_state::storage_is_used_again_after_everybo
 in_file src/pool/core.rs
 deleted enqueue 'the notification of a sleeper' pool::a_task_runs_and_its_pool_ends \
     'self.sleep.notify_one(home);' ''
+deleted enqueue_batch 'the notification of sleepers' pool::a_group_is_done_when_its_tasks_are \
+    'self.sleep.notify(home, pushed);' ''
 deleted submit 'the wake-up of who closes, when the visit ends' pool::what_is_accepted_runs_before_the_end \
     'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();'
 deleted close 'the permits for the end' pool::a_task_runs_and_its_pool_ends \
@@ -195,14 +197,16 @@ deleted complete 'the wake-up of blocked waiters' pool::a_task_runs_and_its_pool
     'wakeups.wake_blocked();' ''
 deleted complete 'the wake-up of workers that wait for the task' pool::a_task_that_waits_for_a_task_wakes \
     'if let Some(address) = wakeups.helpers() {' 'if let Some(address) = None::<usize> {'
-deleted complete 'the wake-up of who waits for the group' pool::a_group_is_done_when_its_tasks_are \
-    'finished.wake_blocked();' ''
-deleted complete 'the wake-up of workers that wait for the group' pool::a_task_that_waits_for_a_group_wakes \
-    'if let Some(address) = finished.helpers() {' 'if let Some(address) = None::<usize> {'
 deleted complete 'the wake-up of who closes' pool::a_task_runs_and_its_pool_ends \
-    'core.shutdown().finish().wake_blocked();' 'let _ = core.shutdown().finish();'
+    'core.shutdown().finish(1).wake_blocked();' 'let _ = core.shutdown().finish(1);'
 deleted drop 'the wake-up of the storage'"'"'s owner' pool::a_frame_is_left_alone_when_run_returns \
     'released.wake_owner();' ''
+
+in_file src/pool/group.rs
+deleted finish 'the wake-up of who waits for the group' pool::a_group_is_done_when_its_tasks_are \
+    'finished.wake_blocked();' ''
+deleted finish 'the wake-up of workers that wait for the group' pool::a_task_that_waits_for_a_group_wakes \
+    'if let Some(address) = finished.helpers() {' 'if let Some(address) = None::<usize> {'
 
 in_file src/pool/fork_join.rs
 deleted finish 'the wake-up of the worker that forked' fork_stack::both_halves_of_a_fork_are_done_and_seen \
@@ -232,7 +236,7 @@ section 'The end'
 
 in_file src/pool/core.rs
 deleted drop 'the freeing of what is left in the inbox' pool::a_task_is_run_or_cancelled \
-    'while let Some(task) = self.inbox.pop(0) {' 'while let Some(task) = None {'
+    'while let Some(entry) = self.inbox.pop(0) {' 'while let Some(entry) = None::<NonNull<Entry>> {'
 
 [ "$survivors" = 0 ] || fail "$survivors deletions survive"
 [ -n "$only" ] || {

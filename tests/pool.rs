@@ -20,6 +20,11 @@ fn status<T>(result: Result<T>) -> Option<Status> {
     result.err().map(|error| error.status())
 }
 
+/// A task's success, whatever it did last.
+fn done<T>(_: T) -> Result<()> {
+    Ok(())
+}
+
 fn failure(text: &str) -> Error {
     Error::new(Status::TaskFailed, format_args!("{text}"))
 }
@@ -322,15 +327,15 @@ fn the_memory_of_tasks_is_used_again_and_given_back() {
                     let sum = sum.clone();
                     match (thread + i) % 4 {
                         // Of each size, and one larger than all.
-                        0 => group.submit(move |_| Ok(drop(sum.fetch_add(1, SeqCst)))).unwrap(),
-                        1 => group.submit(move |_| Ok(drop(sum.fetch_add([1usize; 9][i % 9], SeqCst)))).unwrap(),
+                        0 => group.submit(move |_| done(sum.fetch_add(1, SeqCst))).unwrap(),
+                        1 => group.submit(move |_| done(sum.fetch_add([1usize; 9][i % 9], SeqCst))).unwrap(),
                         2 => {
                             let many = [1usize; 20];
-                            group.submit(move |_| Ok(drop(sum.fetch_add(many[i % 20], SeqCst)))).unwrap();
+                            group.submit(move |_| done(sum.fetch_add(many[i % 20], SeqCst))).unwrap();
                         }
                         _ => {
                             let many = [1usize; 100];
-                            group.submit(move |_| Ok(drop(sum.fetch_add(many[i % 100], SeqCst)))).unwrap();
+                            group.submit(move |_| done(sum.fetch_add(many[i % 100], SeqCst))).unwrap();
                         }
                     }
                 }
@@ -376,7 +381,7 @@ fn a_task_for_which_there_is_no_memory_is_refused_and_dropped() {
     let ran = Arc::new(AtomicUsize::new(0));
     let task = || {
         let ran = ran.clone();
-        move |_: &Worker| Ok(drop(ran.fetch_add(1, SeqCst)))
+        move |_: &Worker| done(ran.fetch_add(1, SeqCst))
     };
     let (submitted, error) = group.submit_batch((0..40).map(|_| task())).unwrap_err();
     assert_eq!((submitted, error.status()), (10, Status::OutOfMemory));
@@ -399,7 +404,7 @@ fn a_batch_runs_each_task_once_and_tells_how_far_it_came() {
     let ran: Arc<Vec<AtomicUsize>> = Arc::new((0..1000).map(|_| AtomicUsize::new(0)).collect());
     let task = |i: usize| {
         let ran = ran.clone();
-        move |_: &Worker| Ok(drop(ran[i].fetch_add(1, SeqCst)))
+        move |_: &Worker| done(ran[i].fetch_add(1, SeqCst))
     };
     group.submit_batch((0..1000).map(task)).unwrap();
     group.submit_batch((0..0).map(task)).unwrap();
@@ -518,7 +523,7 @@ fn the_memory_kept_for_tasks_is_bounded() {
     let release = blocker(&pool);
     let many = [1usize; 24];
     for i in 0..12_000 {
-        group.submit(move |_| Ok(drop(std::hint::black_box(many[i % 24])))).unwrap();
+        group.submit(move |_| done(std::hint::black_box(many[i % 24]))).unwrap();
     }
     assert!(HOST.out.load(SeqCst) > 12_000);
     release.store(true, SeqCst);
@@ -544,7 +549,7 @@ fn tasks_may_submit_batches_to_their_own_group() {
                 let ran = ran.clone();
                 own.submit_batch((0..20).map(|_| {
                     let ran = ran.clone();
-                    move |_: &Worker| Ok(drop(ran.fetch_add(1, SeqCst)))
+                    move |_: &Worker| done(ran.fetch_add(1, SeqCst))
                 }))
                 .map_err(|(_, error)| error)?;
                 own.wait()
