@@ -207,6 +207,41 @@ fn a_group_is_done_when_its_tasks_are() {
     GROUP.verify();
 }
 
+/// A batch of tasks, which the worker may count off together, and a thread that waits for them. The inbox holds two, so the third
+/// is refused.
+///
+/// One outcome: two were submitted, and have run.
+const BATCH: Model = Model { name: "batch", operations: 5, outcomes: &[2], run: &batch, ..SUBMIT };
+fn batch() -> u64 {
+    with_caller(|core| {
+        let ran = Arc::new(AtomicU64::new(0));
+        let mut group = Group::new(core).unwrap();
+        let tasks = (0..3).map(|_| {
+            let ran = ran.clone();
+            move |_: &Worker| {
+                ran.fetch_add(1, Relaxed);
+                Ok(())
+            }
+        });
+        let submitted = match group.submit_batch(tasks) {
+            Ok(()) => 3,
+            Err((submitted, error)) => {
+                assert_eq!(error.status(), Status::QueueFull);
+                submitted as u64
+            }
+        };
+        group.wait().unwrap();
+        assert_eq!(ran.load(Relaxed), submitted, "what was submitted has run when the group is done");
+        assert_eq!(Arc::strong_count(&ran), 1, "and nothing is left of the others");
+        submitted
+    })
+}
+
+#[test]
+fn a_batch_is_done_when_its_tasks_are() {
+    BATCH.verify();
+}
+
 /// A task that has nothing to do but to begin.
 fn begin(begun: &Completion<()>) -> Result<()> {
     // SAFETY: each is set once.
