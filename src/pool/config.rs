@@ -36,7 +36,8 @@ pub enum WhenFull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum WaitPolicy {
     /// It runs whatever there is: first jobs of its own, then those of the worker it waits for, then any. What it runs may be
-    /// a stranger, so do not wait with a lock held that other tasks take.
+    /// a stranger. So do not wait with a lock held that other tasks take; and if a stranger may wait for the running task, choose
+    /// another policy, since the one cannot go on before the other.
     #[default]
     HelpAny,
     /// It runs jobs of the worker it waits for, which were forked on behalf of what it waits for, and sleeps when there are

@@ -35,6 +35,10 @@ pub(crate) trait Awaited {
     fn register_helper(&self) -> bool;
     /// What the wake-up calls it.
     fn address(&self) -> usize;
+    /// Whether it is certain that somebody works on it: the thief of a fork.
+    fn is_begun(&self) -> bool {
+        false
+    }
     /// The worker on whom it depends, as far as is known.
     fn performer(&self) -> Option<usize> {
         None
@@ -58,6 +62,30 @@ impl<T> Awaited for Completion<T> {
     }
     fn block(&self, deadline_ns: Option<u64>) -> bool {
         self.wait(deadline_ns)
+    }
+}
+
+/// A job that somebody has taken.
+pub(super) struct Stolen<'a>(pub(super) &'a Completion<()>);
+
+impl Awaited for Stolen<'_> {
+    fn is_done(&self) -> bool {
+        self.0.is_done()
+    }
+    fn is_begun(&self) -> bool {
+        true
+    }
+    fn register_helper(&self) -> bool {
+        self.0.register_helper()
+    }
+    fn performer(&self) -> Option<usize> {
+        self.0.performer()
+    }
+    fn address(&self) -> usize {
+        self.0.address()
+    }
+    fn block(&self, deadline_ns: Option<u64>) -> bool {
+        self.0.wait(deadline_ns)
     }
 }
 
@@ -109,9 +137,10 @@ impl Worker {
         if policy == WaitPolicy::HelpAny && has_stack && self.depth.get() <= self.core().help_depth() {
             return self.help(target, deadline_ns);
         }
+        let is_open = !target.is_begun();
         while !target.is_done() && !is_late(deadline_ns) {
             let last_helper = self.core().last_helper();
-            let found = if last_helper.enter() {
+            let found = if last_helper.enter(is_open) {
                 self.find(target, deadline_ns)
             } else if policy == WaitPolicy::Block || !has_stack {
                 target.block(deadline_ns);
@@ -119,7 +148,7 @@ impl Worker {
             } else {
                 self.follow(target, deadline_ns)
             };
-            last_helper.leave();
+            last_helper.leave(is_open);
             let Some(work) = found else { break };
             self.run(work);
             self.dues().pay(self.core());

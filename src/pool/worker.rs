@@ -15,8 +15,6 @@ use crate::sync::{spin_loop, thread_slot};
 use core::cell::Cell;
 use core::ptr::{self, NonNull};
 
-/// A worker with less stack than this left does not help while it waits: what it would run could need more.
-const STACK_RESERVE: usize = 128 << 10;
 /// A worker with less stack than this left does not fork: an error has to get out, and what a leaf calls needs room too.
 const STACK_LIMIT: usize = 64 << 10;
 /// A thread that finds the inbox full runs up to so many tasks before it tries again.
@@ -41,7 +39,8 @@ pub struct Worker {
     pub(super) policy: Cell<WaitPolicy>,
     /// How many pieces of work stand on this stack, each started in a wait of the one before.
     pub(super) depth: Cell<u32>,
-    /// The address below which this worker's stack is too short for helping.
+    /// The address below which this worker's stack is too short for helping: half of it, so that whatever needs no more than that runs
+    /// wherever it is begun.
     pub(super) stack_reserve: usize,
     dues: Dues,
 }
@@ -86,7 +85,7 @@ impl Worker {
             random: Cell::new((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             policy: Cell::new(core.wait_policy()),
             depth: Cell::new(0),
-            stack_reserve: stack_mark(STACK_RESERVE, 4),
+            stack_reserve: stack_mark(usize::MAX, 2),
             stack_limit: stack_mark(STACK_LIMIT, 8),
             dues: Dues::new(),
         }

@@ -2,38 +2,50 @@
 //!
 //! # States
 //! A worker may wait without running whatever work there is: because the program asked for that, or because its stack or its
-//! depth says so. If every worker did, nobody would run what they wait for. `waiting` counts the workers in limited waits. A
-//! worker that runs something, be it in a wait further down its stack, is not one of them.
+//! depth says so. If every worker did, nobody might be left to run what they wait for. One word counts the workers in limited
+//! waits, and how many of these waits are *open*: what they wait for may not have been begun. A worker that runs something,
+//! be it in a wait further down its stack, is not one of them.
 //!
 //! | step | who | what |
 //! |---|---|---|
-//! | enter | a worker that waits, and whose wait is limited | raises `waiting`; if that makes as many as there are workers, its wait is not limited |
-//! | leave | the same worker, when its wait is over, or when it has found work and is about to run it | lowers `waiting` |
+//! | enter | a worker that waits, and whose wait is limited | counts itself; if that makes as many as there are workers, and any of the waits is open, its own is not limited |
+//! | leave | the same worker, when its wait is over, or when it has found work and is about to run it | takes itself off |
 //!
 //! # What would break a naive version
 //! 1. *Two that rely on each other.* Both workers of a pool look at the count, find none, and raise it. Here looking and raising
-//!    are one read-modify-write.
+//!    are one read-modify-write, of both counts.
 //! 2. *The busy one that counts.* Were a worker counted while it runs what it has found, then others would help who need not,
 //!    against what the program asked for, and beyond the depth that guards their stacks.
+//! 3. *Help that nobody needs.* A worker deep in a recursion waits for the thief of its fork. Were it made to help, it would begin
+//!    another recursion where there is no stack for one.
 //!
-//! # Lemma
-//! Whenever all workers are in limited waits, one of them looks for any work. Of their entries take the last in the
-//! modification order of `waiting`. The others had entered before, and have not left; so it made the count full.
+//! # Lemmas
+//! 1. Whenever all workers are in limited waits and one of these is open, one of them looks for any work. Of their entries
+//!    take the last in the modification order of the word. The others had entered before, and have not left; so it found the
+//!    count full, and the open wait counted.
+//! 2. If all workers wait for thieves of their forks, somebody's wait is about to end. Otherwise follow each worker to the one that
+//!    has its job, until one comes twice. On each worker on this circle, the job that another waits for lies below the frame that
+//!    waits now, and that frame forked the job it waits for. So on the way round each job was begun after the one
+//!    before, the first after itself.
 //!
-//! Whoever helps and finds work leaves, runs it, and enters again; then the lemma applies anew. So the work goes on as long as
-//! there is stack. A wait for which there is none is refused with an error before it enters.
+//! Whoever helps and finds work leaves, runs it, and enters again; then the lemmas apply anew. So the work goes on as long as
+//! there is stack. An open wait for which there is none is refused with an error before it enters.
 //!
 //! # Why relaxed is enough
-//! The lemma speaks of one word. What is waited for is ordered by its own protocol.
+//! The lemmas speak of one word. What is waited for is ordered by its own protocol.
 //!
-//! Models: `verification/loom/pool.rs`, the models of waits that block.
+//! Models: `verification/loom/last_helper.rs`, and the models of `verification/loom/pool.rs` whose waits block.
 
 use super::CacheLine;
 use crate::sync::{AtomicUsize, RELAXED};
 
+/// Half a word for each count: there are never more than 4096 workers.
+const OPEN: usize = 1 << (usize::BITS / 2);
+
 /// The limited waits of a pool's workers.
 #[derive(Debug)]
 pub struct LastHelper {
+    /// All of them, and above [`OPEN`] the open ones.
     waiting: CacheLine<AtomicUsize>,
     workers: usize,
 }
@@ -44,13 +56,19 @@ impl LastHelper {
         LastHelper { waiting: CacheLine(AtomicUsize::new(0)), workers }
     }
 
-    /// A worker begins a limited wait. True if it has to help, because nobody else may be left who does.
-    pub fn enter(&self) -> bool {
-        self.waiting.fetch_add(1, RELAXED) + 1 >= self.workers
+    fn weight(is_open: bool) -> usize {
+        1 + if is_open { OPEN } else { 0 }
     }
 
-    /// Its wait is over.
-    pub fn leave(&self) {
-        self.waiting.fetch_sub(1, RELAXED);
+    /// A worker begins a limited wait. True if it has to help, because nobody else may be left who does.
+    pub fn enter(&self, is_open: bool) -> bool {
+        let weight = Self::weight(is_open);
+        let waiting = self.waiting.fetch_add(weight, RELAXED) + weight;
+        waiting % OPEN >= self.workers && waiting >= OPEN
+    }
+
+    /// Its wait is over. `is_open` is what it said when it began.
+    pub fn leave(&self, is_open: bool) {
+        self.waiting.fetch_sub(Self::weight(is_open), RELAXED);
     }
 }

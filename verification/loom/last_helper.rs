@@ -20,10 +20,10 @@ impl Count for LastHelper {
         LastHelper::new(WORKERS)
     }
     fn enter(&self) -> bool {
-        LastHelper::enter(self)
+        LastHelper::enter(self, true)
     }
     fn leave(&self) {
-        LastHelper::leave(self);
+        LastHelper::leave(self, true);
     }
 }
 
@@ -77,4 +77,34 @@ fn run_entries<C: Count>() -> u64 {
 #[test]
 fn looking_and_raising_must_be_one_step() {
     tells_apart("the count is looked at, then raised", entries::<LooksFirst>(), entries::<LastHelper>());
+}
+
+/// Two workers wait, of whom the second or none waits for what may not have been begun.
+///
+/// Outcomes: who helps, one bit each.
+const fn kinds(is_open: bool) -> Model {
+    Model {
+        group: "last_helper",
+        name: if is_open { "an open wait and one for a thief" } else { "two waits for thieves" },
+        threads: 2,
+        operations: 2,
+        bound: 3,
+        outcomes: if is_open { &[1, 2] } else { &[0] },
+        run: if is_open { &|| run_kinds(true) } else { &|| run_kinds(false) },
+    }
+}
+fn run_kinds(is_open: bool) -> u64 {
+    let count = Arc::new(LastHelper::new(WORKERS));
+    let workers = [false, is_open].map(|is_open| {
+        let count = count.clone();
+        thread::spawn(move || count.enter(is_open))
+    });
+    let helps = workers.map(|worker| worker.join().unwrap());
+    u64::from(helps[0]) + 2 * u64::from(helps[1])
+}
+
+#[test]
+fn who_waits_for_a_thief_helps_only_if_somebody_needs_it() {
+    kinds(true).verify();
+    kinds(false).verify();
 }
