@@ -6,9 +6,13 @@ use super::callbacks::{
 use super::error::{callback_result, guard};
 use super::pool::{optional, vgpu_pool};
 use super::status::vgpu_status;
+use super::worker::vgpu_worker;
+use crate::error::{Error, Result, Status};
+use crate::os::alloc::{Allocator, Owned};
 use crate::parallel::{Tiling, for_range, for_tiles, fork_all};
-use crate::pool::Worker;
+use crate::pool::{Pool, Worker};
 use core::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// A loop on the pool: the parallel version of
 ///
@@ -106,20 +110,71 @@ pub unsafe extern "C" fn vgpu_join(
     b: vgpu_task_fn,
     data_b: *mut c_void,
 ) -> vgpu_status {
+    // The frames of a recursion are many: what only failures need is not in this one.
+    let pool = optional(pool);
+    if let (Some(a), Some(b), Some(worker)) = (a, b, pool.and_then(Pool::current_worker)) {
+        let (a, b) = (Half(a, UserData(data_a)), Half(b, UserData(data_b)));
+        return match catch_unwind(AssertUnwindSafe(|| worker.join(|w| a.call(Some(w)), |w| b.call(Some(w))))) {
+            Ok((None, None)) => Status::Ok.code(),
+            ended => report_ended(ended),
+        };
+    }
+    join_from_outside(pool, (a, data_a), (b, data_b))
+}
+
+/// One of the two functions of a join.
+struct Half(unsafe extern "C-unwind" fn(*mut vgpu_worker, *mut c_void) -> i32, UserData);
+
+/// How a half failed, if it did: by an error on the heap, or, where there is no memory for one, by its bare code.
+type Failure = Option<core::result::Result<Owned<Error>, i32>>;
+
+impl Half {
+    fn call(&self, worker: Option<&Worker>) -> Failure {
+        // SAFETY: the program vouches for its functions and data.
+        match unsafe { (self.0)(worker_pointer(worker), self.1.0) } {
+            0 => None,
+            code => Some(Half::failure(code, worker)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failure(code: i32, worker: Option<&Worker>) -> core::result::Result<Owned<Error>, i32> {
+        let allocator = worker.map_or(Allocator::SYSTEM, |worker| worker.core().allocator());
+        match callback_result(code) {
+            Err(error) => Owned::new(allocator, error).map_err(|_| code),
+            Ok(()) => Err(code),
+        }
+    }
+}
+
+fn joined((left, right): (Failure, Failure)) -> Result<()> {
+    match left.or(right) {
+        None => Ok(()),
+        Some(Ok(error)) => Err((*error).clone()),
+        Some(Err(code)) => callback_result(code),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn report_ended(ended: std::thread::Result<(Failure, Failure)>) -> vgpu_status {
+    guard(|| joined(ended.unwrap_or_else(|payload| resume_unwind(payload))))
+}
+
+#[cold]
+#[inline(never)]
+fn join_from_outside(
+    pool: Option<&Pool>,
+    (a, data_a): (vgpu_task_fn, *mut c_void),
+    (b, data_b): (vgpu_task_fn, *mut c_void),
+) -> vgpu_status {
     guard(|| {
-        let (a, b) = (required_callback(a)?, required_callback(b)?);
-        let (data_a, data_b) = (UserData(data_a), UserData(data_b));
-        let call = |function: unsafe extern "C-unwind" fn(_, _) -> i32, data: &UserData, worker: Option<&Worker>| {
-            // SAFETY: the program vouches for its functions and data.
-            callback_result(unsafe { function(worker_pointer(worker), data.0) })
-        };
-        let (left, right) = match optional(pool) {
-            None => (call(a, &data_a, None), call(b, &data_b, None)),
-            Some(pool) => {
-                pool.run(|worker| Ok(worker.join(|w| call(a, &data_a, Some(w)), |w| call(b, &data_b, Some(w)))))?
-            }
-        };
-        left.and(right)
+        let (a, b) = (Half(required_callback(a)?, UserData(data_a)), Half(required_callback(b)?, UserData(data_b)));
+        joined(match pool {
+            None => (a.call(None), b.call(None)),
+            Some(pool) => pool.run(|worker| Ok(worker.join(|w| a.call(Some(w)), |w| b.call(Some(w)))))?,
+        })
     })
 }
 
