@@ -188,9 +188,13 @@ deleted enqueue 'the notification of a sleeper' pool::a_task_runs_and_its_pool_e
 deleted enqueue_batch 'the notification of sleepers' pool::a_group_is_done_when_its_tasks_are \
     'self.sleep.notify(home, pushed);' ''
 deleted submit 'the wake-up of who closes, when the visit ends' pool::what_is_accepted_runs_before_the_end \
-    'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();'
+    'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();' 2
 deleted close 'the permits for the end' pool::a_task_runs_and_its_pool_ends \
     'self.sleep.wake_all();' ''
+
+in_file src/pool/detached.rs
+deleted pay_some 'the wake-up of who closes' pool::a_group_is_done_when_its_tasks_are \
+    'core.shutdown().finish(finished).wake_blocked();' 'let _ = core.shutdown().finish(finished);'
 
 in_file src/pool/task.rs
 deleted complete 'the wake-up of blocked waiters' pool::a_task_runs_and_its_pool_ends \

@@ -168,14 +168,14 @@ impl Pool {
         Ok(())
     }
 
-    /// Fails in a forked child.
-    #[cfg(feature = "capi")]
     /// The worker of this pool that the calling thread is, if it is one.
     #[cfg(feature = "capi")]
     pub(crate) fn current_worker(&self) -> Option<&Worker> {
         self.core.current_worker()
     }
 
+    /// Fails in a forked child.
+    #[cfg(feature = "capi")]
     pub(crate) fn check_process(&self) -> Result<()> {
         self.core.check_process()
     }

@@ -58,6 +58,9 @@ struct Options {
     /// What the figures are of, to be named in the report
     #[arg(long, default_value = "", value_name = "TEXT")]
     commit: String,
+    /// Keeps the rows of other programs from the report that is there: a long run in several parts
+    #[arg(long)]
+    add: bool,
     /// Measures nothing: reads the report's numbers and writes its pages again
     #[arg(long)]
     render_only: bool,
@@ -100,6 +103,9 @@ fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
         progress.say("note: other programs are running; figures taken beside them mean little");
     }
     let mut report = Report { quick: options.quick, missing: plan.missing.clone(), ..Report::default() };
+    if options.add {
+        report.keep_others(Report::read(&options.out)?, &plan);
+    }
     for group in &plan.groups {
         progress.begin_group(group.first().map_or("", |cell| cell.program.name));
         let mut outcomes: Vec<Outcome> = group.iter().map(Outcome::new).collect();
@@ -111,6 +117,10 @@ fn measure(options: &Options) -> Result<Report, Box<dyn Error>> {
             }
         }
         report.add(&outcomes);
+        // What was measured is not lost when the run is cut short.
+        report.machine = machine.clone();
+        report.compare();
+        report.write(&options.out)?;
     }
     progress.finish();
     machine.look_again();

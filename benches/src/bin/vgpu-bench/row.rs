@@ -2,7 +2,7 @@
 
 use crate::machine::Machine;
 use crate::outcome::Outcome;
-use crate::plan::Cell;
+use crate::plan::{Cell, Plan};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -126,6 +126,13 @@ impl Report {
                 }
             }
         }
+    }
+
+    /// Takes the rows of the programs that the plan does not have from an older report.
+    pub fn keep_others(&mut self, older: Report, plan: &Plan) {
+        let is_other = |program: &str| !plan.groups.iter().flatten().any(|cell| cell.program.name == program);
+        self.rows.extend(older.rows.into_iter().filter(|row| is_other(&row.program)));
+        self.failures.extend(older.failures.into_iter().filter(|failure| is_other(&failure.program)));
     }
 
     /// Compares each row with the best of its program and number of workers.
