@@ -772,11 +772,7 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_group_submit(struct vgpu_group *group,
 /**
  * Submits many tasks as vgpu_group_submit() does each, for less: they are counted, queued and announced together.
  *
- * @code
- * for (size_t i = 0; i < count; i++) {
- *     vgpu_group_submit(group, function, user_data ? user_data[i] : NULL, destroy);
- * }
- * @endcode
+ *     for (size_t i = 0; i < count; i++) vgpu_group_submit(group, function, user_data ? user_data[i] : NULL, destroy);
  *
  * @param group      the group
  * @param function   what each task does

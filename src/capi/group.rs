@@ -60,11 +60,7 @@ pub unsafe extern "C" fn vgpu_group_submit(
 
 /// Submits many tasks as vgpu_group_submit() does each, for less: they are counted, queued and announced together.
 ///
-/// @code
-/// for (size_t i = 0; i < count; i++) {
-///     vgpu_group_submit(group, function, user_data ? user_data[i] : NULL, destroy);
-/// }
-/// @endcode
+///     for (size_t i = 0; i < count; i++) vgpu_group_submit(group, function, user_data ? user_data[i] : NULL, destroy);
 ///
 /// @param group      the group
 /// @param function   what each task does
