@@ -246,10 +246,12 @@
 
 /**
  * A worker that waits runs whatever there is: first jobs of its own, then those of the worker it waits for, then any. What it
- * runs may be a stranger, so do not wait with a lock held that other tasks take. The default.
+ * runs may be a stranger. So do not wait with a lock held that other tasks take; and if a stranger may wait for the running task,
+ * choose another policy, since the one cannot go on before the other. The default.
  *
  * Whatever is chosen, a worker that waits for a future runs its task itself if nobody has begun it. And when all workers of a
- * pool wait, the last to come helps, since there is nobody else left who could. Threads that are not workers sleep.
+ * pool wait, and one of them for what may not have been begun, the last to come helps, since there is nobody else left who could.
+ * Threads that are not workers sleep.
  */
 #define VGPU_WAIT_HELP_ANY 0
 

@@ -226,7 +226,7 @@ deleted join 'the publication of the only job' fork_stack::a_fork_publishes_its_
 deleted take_back 'the question whether the job is done' fork_stack::a_frame_takes_no_job_but_its_own \
     'if done.is_done() {' 'if false {'
 deleted take_back 'the wait for the thief' fork_stack::both_halves_of_a_fork_are_done_and_seen \
-    'self.wait_until(&Stolen(done), None);' ''
+    'self.wait_for_thief(done);' ''
 
 in_file src/pool/wait.rs
 deleted wait_until 'the publication of all jobs before a wait' fork_stack::a_wait_publishes_all_private_jobs \

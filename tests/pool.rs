@@ -638,64 +638,46 @@ fn what_a_wait_depends_on_is_not_private() {
     .unwrap();
 }
 
-/// A task that nobody has begun is run by whoever waits for it. What it depends on must not stay private either: the other worker
-/// is held up until the task runs here, and then finds the outer job, and perhaps nothing else.
-#[test]
-fn what_a_task_that_the_waiter_runs_depends_on_is_not_private() {
-    static RELEASE: AtomicBool = AtomicBool::new(false);
-    static GO: AtomicBool = AtomicBool::new(false);
-    let pool = pool(2);
-    let begun = Arc::new(AtomicBool::new(false));
-    let inner = begun.clone();
+/// Submits `queued` empty tasks and one that depends on a private job of its submitter, and waits for it. The pool's other worker is
+/// held up until that task runs, and then finds the outer job, and perhaps nothing else.
+fn wait_for_what_a_private_job_does(pool: &Pool, queued: usize) {
+    let [begun, release, go] = [(); 3].map(|()| Arc::new(AtomicBool::new(false)));
+    let (held, until) = (begun.clone(), release.clone());
     drop(pool.submit(move |_| {
-        inner.store(true, SeqCst);
-        await_flag(&RELEASE);
+        held.store(true, SeqCst);
+        await_flag(&until);
     }));
     await_flag(&begun);
     let wait = |_: &Worker| {
-        let task = |_: &Worker| {
-            RELEASE.store(true, SeqCst);
-            await_flag(&GO);
+        for _ in 0..queued {
+            drop(pool.submit(|_| ()).unwrap());
+        }
+        let (release, go) = (release.clone(), go.clone());
+        let task = move |_: &Worker| {
+            release.store(true, SeqCst);
+            await_flag(&go);
         };
         pool.submit(task).unwrap().get().unwrap();
     };
     pool.run(|worker| {
-        worker.join(|worker| worker.join(wait, |_| GO.store(true, SeqCst)), |_| ());
+        worker.join(|worker| worker.join(wait, |_| go.store(true, SeqCst)), |_| ());
         Ok(())
     })
     .unwrap();
 }
 
+/// A task that nobody has begun is run by whoever waits for it. What it depends on must not stay private either.
+#[test]
+fn what_a_task_that_the_waiter_runs_depends_on_is_not_private() {
+    wait_for_what_a_private_job_does(&pool(2), 0);
+}
+
 /// As above, for a task that its submitter runs because the inbox is full.
 #[test]
 fn what_a_task_that_the_submitter_runs_depends_on_is_not_private() {
-    static RELEASE: AtomicBool = AtomicBool::new(false);
-    static GO: AtomicBool = AtomicBool::new(false);
     let config =
         Config { workers: 2, inbox_capacity: 2, when_full: WhenFull::Run, pinning: Pinning::Off, ..Config::default() };
-    let pool = Pool::new(&config).unwrap();
-    let begun = Arc::new(AtomicBool::new(false));
-    let inner = begun.clone();
-    drop(pool.submit(move |_| {
-        inner.store(true, SeqCst);
-        await_flag(&RELEASE);
-    }));
-    await_flag(&begun);
-    let submit = |_: &Worker| {
-        for _ in 0..4 {
-            drop(pool.submit(|_| ()).unwrap());
-        }
-        let task = |_: &Worker| {
-            RELEASE.store(true, SeqCst);
-            await_flag(&GO);
-        };
-        pool.submit(task).unwrap().get().unwrap();
-    };
-    pool.run(|worker| {
-        worker.join(|worker| worker.join(submit, |_| GO.store(true, SeqCst)), |_| ());
-        Ok(())
-    })
-    .unwrap();
+    wait_for_what_a_private_job_does(&Pool::new(&config).unwrap(), 4);
 }
 
 #[test]

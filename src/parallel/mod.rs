@@ -30,6 +30,16 @@ pub use sort::{sort, sort_by, sort_by_on};
 pub(crate) use sort_bytes::sort_bytes;
 pub use tiles::{Tile, Tiling, for_tiles, for_tiles_on};
 
+use core::ops::Range;
+
+/// Cuts a range of more than `grain` indices in two, where the left part is a whole number of grains: so all pieces but the last have
+/// the grain's length. Depends on nothing else.
+fn cut(range: Range<usize>, grain: usize) -> (Range<usize>, Range<usize>) {
+    let pieces = range.len().div_ceil(grain);
+    let middle = range.start + pieces / 2 * grain;
+    (range.start..middle, middle..range.end)
+}
+
 /// The grain of a loop whose pieces depend on its length alone: at most 1024 pieces, and fewer where the range is short, so
 /// that cheap bodies outweigh the forks.
 fn fixed_grain(len: usize, grain: usize) -> usize {

@@ -14,6 +14,7 @@
 //! Source: A. Tzannes, G. Caragea, U. Vishkin, R. Barua, *Lazy scheduling: a runtime adaptive scheduler for declarative
 //! parallelism*, ACM TOPLAS 36(3), 2014.
 
+use super::cut;
 use super::failure::Failure;
 use crate::error::Result;
 use crate::os::clock;
@@ -123,10 +124,7 @@ impl<B> Pieces<B> {
             self.failure.watch(|| (self.body)(worker, range));
             return;
         }
-        // Cut where the left half is a whole number of grains, so that all pieces but the last have the grain's length.
-        let pieces = range.len().div_ceil(grain);
-        let middle = range.start + pieces / 2 * grain;
-        let (left, right) = (range.start..middle, middle..range.end);
+        let (left, right) = cut(range, grain);
         worker.join(|worker| self.in_halves(worker, left, grain), |worker| self.in_halves(worker, right, grain));
     }
 

@@ -1,8 +1,8 @@
 //! One value out of a range, by a tree whose shape the range and the grain decide.
 
 use super::failure::Failure;
-use super::fixed_grain;
 use super::place::{Caller, Place};
+use super::{cut, fixed_grain};
 use crate::error::Result;
 use crate::pool::{Pool, Worker};
 use core::ops::Range;
@@ -111,9 +111,7 @@ impl<M, C> Tree<M, C> {
             return self.failure.watch(|| (self.map)(place, range));
         }
         // Nothing here may depend on the place: the cuts decide the bits.
-        let pieces = range.len().div_ceil(self.grain);
-        let middle = range.start + pieces / 2 * self.grain;
-        let (left, right) = (range.start..middle, middle..range.end);
+        let (left, right) = cut(range, self.grain);
         let (left, right) = place.join(|place| self.value(place, left), |place| self.value(place, right));
         let (left, right) = (left?, right?);
         self.failure.watch(|| (self.combine)(left, right))

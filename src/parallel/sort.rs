@@ -50,18 +50,7 @@ where
     T: Send,
     C: Fn(&T, &T) -> Ordering + Sync,
 {
-    let items = Slice { items, compare: &compare };
-    match pool {
-        _ if items.items.len() < 2 => Ok(()),
-        None => {
-            sort_items(&Caller, items);
-            Ok(())
-        }
-        Some(pool) => pool.run(move |worker| {
-            sort_items(worker, items);
-            Ok(())
-        }),
-    }
+    sort_in(pool, Slice { items, compare: &compare })
 }
 
 /// As [`sort_by`], on the workers of the pool that `worker` belongs to. A panic of `compare` comes out as it is.
@@ -148,8 +137,23 @@ fn lomuto<T>(items: &mut [T], is_first: impl Fn(&T) -> bool) -> usize {
     end
 }
 
+/// Sorts the items on the workers of `pool`, or on the caller.
+pub(super) fn sort_in<I: Items>(pool: Option<&Pool>, items: I) -> Result<()> {
+    match pool {
+        _ if items.len() < 2 => Ok(()),
+        None => {
+            sort_items(&Caller, items);
+            Ok(())
+        }
+        Some(pool) => pool.run(move |worker| {
+            sort_items(worker, items);
+            Ok(())
+        }),
+    }
+}
+
 /// Sorts the items, on `place` and whoever steals from it.
-pub(super) fn sort_items<P: Place, I: Items>(place: &P, items: I) {
+fn sort_items<P: Place, I: Items>(place: &P, items: I) {
     let is_sorted = (1..items.len()).all(|i| !items.is_less(i, i - 1));
     if !is_sorted {
         let bad_pivots = items.len().ilog2();

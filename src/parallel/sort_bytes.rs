@@ -1,7 +1,6 @@
 //! Sorting items of a size that only the running program knows, as C programs have them.
 
-use super::place::Caller;
-use super::sort::{Items, sort_items};
+use super::sort::{Items, sort_in};
 use crate::error::{Result, error};
 use crate::pool::Pool;
 use core::cmp::Ordering;
@@ -34,18 +33,7 @@ where
     if count.checked_mul(size).is_none_or(|bytes| isize::try_from(bytes).is_err()) {
         return Err(error!(Overflow, "{count} items of {size} bytes do not fit the address space"));
     }
-    let items = Bytes { first, count, size, compare: &compare };
-    match pool {
-        _ if count < 2 => Ok(()),
-        None => {
-            sort_items(&Caller, items);
-            Ok(())
-        }
-        Some(pool) => pool.run(move |worker| {
-            sort_items(worker, items);
-            Ok(())
-        }),
-    }
+    sort_in(pool, Bytes { first, count, size, compare: &compare })
 }
 
 struct Bytes<'a, C> {

@@ -32,7 +32,8 @@ pub enum WhenFull {
 /// are not workers sleep.
 ///
 /// Whatever is chosen, a worker that waits for a future runs its task itself if nobody has begun it. And when all workers of a
-/// pool wait, the last to come helps as [`HelpAny`](Self::HelpAny) does, since there is nobody else left who could.
+/// pool wait, and one of them for what may not have been begun, the last to come helps as [`HelpAny`](Self::HelpAny) does, since
+/// there is nobody else left who could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum WaitPolicy {
     /// It runs whatever there is: first jobs of its own, then those of the worker it waits for, then any. What it runs may be

@@ -6,7 +6,6 @@
 //! until the thief is done. The job's frame outlives all uses, because `join` returns only after one of the two.
 
 use super::task::{Payload, drop_quietly};
-use super::wait::Stolen;
 use super::worker::Worker;
 use crate::error::error;
 use crate::protocol::completion::Completion;
@@ -228,7 +227,7 @@ impl Worker {
             debug_assert_eq!(newest, NonNull::from(job));
             return true;
         }
-        self.wait_until(&Stolen(done), None);
+        self.wait_for_thief(done);
         false
     }
 

@@ -35,10 +35,6 @@ pub(crate) trait Awaited {
     fn register_helper(&self) -> bool;
     /// What the wake-up calls it.
     fn address(&self) -> usize;
-    /// Whether it is certain that somebody works on it: the thief of a fork.
-    fn is_begun(&self) -> bool {
-        false
-    }
     /// The worker on whom it depends, as far as is known.
     fn performer(&self) -> Option<usize> {
         None
@@ -62,30 +58,6 @@ impl<T> Awaited for Completion<T> {
     }
     fn block(&self, deadline_ns: Option<u64>) -> bool {
         self.wait(deadline_ns)
-    }
-}
-
-/// A job that somebody has taken.
-pub(super) struct Stolen<'a>(pub(super) &'a Completion<()>);
-
-impl Awaited for Stolen<'_> {
-    fn is_done(&self) -> bool {
-        self.0.is_done()
-    }
-    fn is_begun(&self) -> bool {
-        true
-    }
-    fn register_helper(&self) -> bool {
-        self.0.register_helper()
-    }
-    fn performer(&self) -> Option<usize> {
-        self.0.performer()
-    }
-    fn address(&self) -> usize {
-        self.0.address()
-    }
-    fn block(&self, deadline_ns: Option<u64>) -> bool {
-        self.0.wait(deadline_ns)
     }
 }
 
@@ -128,6 +100,16 @@ impl Worker {
     /// Waits until `target` is done, as far as policy, depth and stack allow by running other work. False when the time ran
     /// out first.
     pub(crate) fn wait_until(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
+        self.wait(target, deadline_ns, true)
+    }
+
+    /// Waits until a job is done that another worker has taken.
+    pub(super) fn wait_for_thief(&self, job: &Completion<()>) {
+        self.wait(job, None, false);
+    }
+
+    /// `is_open` says that perhaps nobody has begun yet what is waited for; see the last helper.
+    fn wait(&self, target: &impl Awaited, deadline_ns: Option<u64>, is_open: bool) -> bool {
         self.promote_all();
         if self.is_guest() {
             return target.block(deadline_ns);
@@ -137,7 +119,6 @@ impl Worker {
         if policy == WaitPolicy::HelpAny && has_stack && self.depth.get() <= self.core().help_depth() {
             return self.help(target, deadline_ns);
         }
-        let is_open = !target.is_begun();
         while !target.is_done() && !is_late(deadline_ns) {
             let last_helper = self.core().last_helper();
             let found = if last_helper.enter(is_open) {

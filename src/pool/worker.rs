@@ -204,13 +204,10 @@ impl Worker {
 
     /// Runs the oldest queued task, if there is one.
     pub(crate) fn run_queued_task(&self) -> bool {
-        let work = self.take_task();
-        let any = work.is_some();
-        if let Some(work) = work {
-            self.run(work);
-            self.dues.pay(self.core());
-        }
-        any
+        let Some(work) = self.take_task() else { return false };
+        self.run(work);
+        self.dues.pay(self.core());
+        true
     }
 
     /// Runs queued tasks for a thread that found the inbox full.
