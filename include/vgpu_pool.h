@@ -34,13 +34,15 @@
  * A new release may return statuses that this header does not list: treat any value other than VGPU_OK as a failure.
  *
  * ## Objects and ownership
- * vgpu_pool, vgpu_future and vgpu_group are opaque and are used through pointers. What a `_create` or a `_submit` gave is
+ * vgpu_pool, vgpu_future, vgpu_group and vgpu_graph are opaque and are used through pointers. What a `_create` or a `_submit` gave is
  * ended exactly once, by `_destroy` or `_release`; these accept NULL and do nothing. A future may be released before its
- * task has run: the task still runs. A future or group must be ended before its pool is destroyed.
+ * task has run: the task still runs. A future or group must be ended before its pool is destroyed. A vgpu_graph belongs to
+ * no pool: it is made once, and runs where it is told to; a run must be waited for before its pool is destroyed.
  * A vgpu_worker belongs to the library and is valid only during the callback it was passed to.
  *
  * ## Structs that may grow
- * vgpu_pool_config begins with `struct_size`. Call vgpu_pool_config_init(&config), then set what you want otherwise.
+ * vgpu_pool_config and vgpu_graph_config begin with `struct_size`. Call vgpu_pool_config_init(&config), or the one of the
+ * graph, then set what you want otherwise.
  * An older, shorter struct is completed with zeroes, and zero always means the default. A newer, longer one is accepted
  * if the part that this library does not know is zero, and refused with VGPU_ERROR_INVALID_ARGUMENT otherwise.
  *
@@ -124,6 +126,9 @@
  */
 #define vgpu_pool_config_init(config) vgpu_pool_config_init_sized((config), (uint32_t)sizeof *(config))
 
+/** Fills `*config`, a vgpu_graph_config, with the defaults and with the size that this header knows. */
+#define vgpu_graph_config_init(config) vgpu_graph_config_init_sized((config), (uint32_t)sizeof *(config))
+
 /**
  * The call did what was asked.
  */
@@ -160,7 +165,7 @@
 #define VGPU_ERROR_QUEUE_FULL (-6)
 
 /**
- * The task was cancelled before it started.
+ * The task was cancelled before it started, or a graph before all of it had.
  */
 #define VGPU_ERROR_CANCELLED (-7)
 
@@ -205,7 +210,7 @@
 #define VGPU_ERROR_IO (-15)
 
 /**
- * The task has started, or is done: it cannot be cancelled any more.
+ * The task has started, or is done: it cannot be cancelled any more. Or the graph is running: it cannot be run as well.
  */
 #define VGPU_ERROR_ALREADY_STARTED (-16)
 
@@ -267,6 +272,11 @@
 #define VGPU_WAIT_BLOCK 2
 
 /**
+ * When a vertex fails, only those are skipped that come after it. Without this flag nothing is started any more.
+ */
+#define VGPU_GRAPH_SKIP_SUCCESSORS 1
+
+/**
  * Rows are contiguous. As CblasRowMajor.
  */
 #define VGPU_ROW_MAJOR 101
@@ -300,6 +310,11 @@
  * The outcome of a task that may still be running.
  */
 typedef struct vgpu_future vgpu_future;
+
+/**
+ * Functions that run when those before them have, as often as the program likes.
+ */
+typedef struct vgpu_graph vgpu_graph;
 
 /**
  * Tasks of one pool that are waited for together.
@@ -476,6 +491,37 @@ typedef int32_t (*vgpu_combine_fn)(void *user_data, void *left, const void *righ
  * elements, and may be called from several threads at a time.
  */
 typedef int32_t (*vgpu_compare_fn)(void *user_data, const void *a, const void *b);
+
+/**
+ * The settings of a graph. Begin with vgpu_graph_config_init(); zero always means the default.
+ */
+typedef struct vgpu_graph_config {
+    /**
+     * The size of this struct as the program was compiled; set by vgpu_graph_config_init().
+     */
+    uint32_t struct_size;
+    /**
+     * VGPU_GRAPH_ flags, or 0.
+     */
+    uint32_t flags;
+    /**
+     * Where the graph's memory comes from, and where it goes back to: both or neither.
+     */
+    vgpu_allocate_fn allocate;
+    /**
+     * See allocate.
+     */
+    vgpu_free_fn free;
+    /**
+     * Passed to both.
+     */
+    void *allocator_context;
+} vgpu_graph_config;
+
+/**
+ * A vertex of one graph, and of no other. 0 is never one.
+ */
+typedef uint64_t vgpu_vertex;
 
 /**
  * A link of a worker's private stack of forked jobs. For vgpu_pool.hpp alone.
@@ -1023,6 +1069,145 @@ VGPU_API vgpu_status vgpu_parallel_sort(struct vgpu_pool *pool,
                                         size_t size,
                                         vgpu_compare_fn compare,
                                         void *user_data);
+
+/**
+ * Fills a config with the defaults. Programs call the macro vgpu_graph_config_init(), which knows the size.
+ *
+ * @param config  where to write; NULL does nothing
+ * @param size    sizeof(vgpu_graph_config) as the program was compiled; what lies beyond this library's knowledge is zeroed
+ * @note Thread safety: any thread, each on its own config.
+ */
+VGPU_API void vgpu_graph_config_init_sized(struct vgpu_graph_config *config,
+                                           uint32_t size);
+
+/**
+ * Makes a graph without vertices.
+ *
+ * A graph is made once and run often: add the vertices, say with vgpu_graph_precede() which waits for which, build it, and
+ * run it with vgpu_graph_run(), or with vgpu_graph_launch() and vgpu_graph_wait(). It belongs to no pool. Runs
+ * allocate nothing.
+ *
+ * @param config  the settings; NULL for the defaults
+ * @param graph   where the handle goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for a setting out of range; VGPU_ERROR_OUT_OF_MEMORY
+ * @note Thread safety: any thread.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_graph_create(const struct vgpu_graph_config *config,
+                                                      struct vgpu_graph **graph);
+
+/**
+ * Adds a vertex: each run calls its function once, on some worker, when all vertices before it have returned. What those
+ * wrote is visible to it. A function that returns a number other than 0 fails, as a task does.
+ *
+ * @param graph      a graph that is not built yet
+ * @param name       by which errors tell the vertex; copied. NULL or "": by its number
+ * @param function   the function
+ * @param user_data  passed to it
+ * @param destroy    called once with user_data when the graph is destroyed; may be NULL. Not called if this fails
+ * @param vertex     where the vertex goes, 0 on failure; may be NULL
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_OVERFLOW for more than 2^29 - 1 vertices
+ * @note Thread safety: one thread at a time for one graph.
+ */
+VGPU_API vgpu_status vgpu_graph_add(struct vgpu_graph *graph,
+                                    const char *name,
+                                    vgpu_task_fn function,
+                                    void *user_data,
+                                    vgpu_destroy_fn destroy,
+                                    vgpu_vertex *vertex);
+
+/**
+ * Adds an edge: `after` does not start before `before` has returned. An edge that is there already changes nothing.
+ *
+ * @param graph   a graph that is not built yet
+ * @param before  a vertex of it
+ * @param after   another one
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a vertex of another graph, and for an edge from a vertex to
+ *         itself; VGPU_ERROR_OUT_OF_MEMORY
+ * @note Thread safety: one thread at a time for one graph.
+ */
+VGPU_API vgpu_status vgpu_graph_precede(struct vgpu_graph *graph,
+                                        vgpu_vertex before,
+                                        vgpu_vertex after);
+
+/**
+ * Checks that the graph can be run to its end, and makes it ready for that. It takes no more vertices and edges then.
+ *
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a graph that is built already, and for a cycle: the message tells
+ *         its vertices in order, and the graph stays as it is; VGPU_ERROR_OUT_OF_MEMORY
+ * @note Thread safety: one thread at a time for one graph.
+ */
+VGPU_API vgpu_status vgpu_graph_build(struct vgpu_graph *graph);
+
+/**
+ * Runs a graph, and returns when every vertex has run or was skipped.
+ *
+ * When a vertex fails, the others that have not started are skipped: all of them, or, with VGPU_GRAPH_SKIP_SUCCESSORS, those that
+ * come after it. After any end the graph can be run again.
+ *
+ * @param graph      a graph that is built
+ * @param pool       where it runs
+ * @param task_code  where the number goes that the first failing function returned, or 0; may be NULL
+ * @return VGPU_OK; the first failure of a vertex, as vgpu_future_get() gives it; VGPU_ERROR_CANCELLED if vgpu_graph_cancel()
+ *         came before the last vertex had started; VGPU_ERROR_INVALID_ARGUMENT for NULL, or a graph that is not built;
+ *         VGPU_ERROR_ALREADY_STARTED if a run is in progress, which goes on; VGPU_ERROR_STACK_LIMIT for a task so deep in
+ *         recursion that its worker cannot run more; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, tasks included. Blocks; inside a task it helps, as vgpu_future_get() does.
+ */
+VGPU_API vgpu_status vgpu_graph_run(struct vgpu_graph *graph,
+                                    struct vgpu_pool *pool,
+                                    int32_t *task_code);
+
+/**
+ * Begins to run a graph, and returns at once. vgpu_graph_wait() is to be called before the graph runs again, and before the
+ * pool is destroyed.
+ *
+ * @param graph  a graph that is built
+ * @param pool   where it runs
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, or a graph that is not built; VGPU_ERROR_ALREADY_STARTED if a run
+ *         is in progress or was not waited for; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
+ * @note Thread safety: one thread at a time for one graph. Does not block, unless the pool was told to when the inbox is full.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_graph_launch(struct vgpu_graph *graph,
+                                                      struct vgpu_pool *pool);
+
+/**
+ * Waits for the run that vgpu_graph_launch() began, and says how it ended.
+ *
+ * @param graph      the graph
+ * @param task_code  where the number goes that the first failing function returned, or 0; may be NULL
+ * @return as vgpu_graph_run(); VGPU_ERROR_INVALID_ARGUMENT for NULL, and if no run was launched or it was waited for before;
+ *         VGPU_ERROR_STACK_LIMIT, and the run is still to be waited for
+ * @note Thread safety: one thread at a time for one graph. Blocks; inside a task it helps, as vgpu_future_get() does. A vertex
+ *       of the same graph must not call it.
+ */
+VGPU_API vgpu_status vgpu_graph_wait(struct vgpu_graph *graph,
+                                     int32_t *task_code);
+
+/**
+ * Cancels the run in progress: what has not started is skipped. Does nothing when there is no run.
+ *
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, or a graph that is not built
+ * @note Thread safety: any thread, vertices of the graph included. Does not block.
+ */
+VGPU_API vgpu_status vgpu_graph_cancel(struct vgpu_graph *graph);
+
+/**
+ * How many vertices the last run has skipped, after a failure or because it was cancelled.
+ *
+ * @return the number; 0 for NULL and for a graph that is not built
+ * @note Thread safety: any thread.
+ */
+VGPU_API size_t vgpu_graph_skipped(const struct vgpu_graph *graph);
+
+/**
+ * Waits for a run in progress, calls the destroy function of every vertex, and frees the graph.
+ *
+ * @param graph  the graph; NULL does nothing
+ * @return VGPU_OK; VGPU_ERROR_FORKED in a forked child while a run was in progress, whose vertices would never be done, and the
+ *         memory is left alone
+ * @note Thread safety: once; nobody may use the graph afterwards. Not from a vertex of the graph.
+ */
+VGPU_API vgpu_status vgpu_graph_destroy(struct vgpu_graph *graph);
 
 /**
  * The number of a worker in its pool, from 0.

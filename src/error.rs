@@ -42,7 +42,7 @@ pub enum Status {
     Overflow = -14,
     /// Reading or writing a file failed.
     Io = -15,
-    /// The task has started, or is done: it cannot be cancelled any more.
+    /// The task has started, or is done: it cannot be cancelled any more. Or the graph is running: it cannot be run as well.
     AlreadyStarted = -16,
     /// A worker's stack is too short for the recursion asked of it.
     StackLimit = -17,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "mod",
     "status",
     "error",
@@ -23,6 +23,7 @@ const ORDER: [&str; 18] = [
     "reduce",
     "scan",
     "sort",
+    "graph",
     "worker",
     "gemm",
     "fork",

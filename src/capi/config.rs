@@ -116,33 +116,8 @@ impl vgpu_pool_config {
     /// # Safety
     /// `config` is NULL or points to as many readable bytes as its first field says.
     pub(super) unsafe fn read(config: *const vgpu_pool_config) -> Result<vgpu_pool_config> {
-        let known = mem::size_of::<vgpu_pool_config>();
-        if config.is_null() {
-            return Ok(vgpu_pool_config::DEFAULT);
-        }
-        // SAFETY: the first field is always there.
-        let size = unsafe { config.cast::<u32>().read() } as usize;
-        if size < mem::size_of::<u32>() {
-            return Err(error!(
-                InvalidArgument,
-                "vgpu_pool_config.struct_size is {size}; call vgpu_pool_config_init before setting fields"
-            ));
-        }
-        // SAFETY: by contract `size` bytes are readable; the copy has room for what is taken of them, and a config of
-        // zeroes is valid.
-        unsafe {
-            let tail = core::slice::from_raw_parts(config.cast::<u8>(), size).get(known..).unwrap_or_default();
-            if let Some(at) = tail.iter().position(|byte| *byte != 0) {
-                return Err(error!(
-                    InvalidArgument,
-                    "vgpu_pool_config has {size} bytes, of which this library knows {known}, and byte {} is not 0: a setting of a newer header; use the library that belongs to it",
-                    known + at
-                ));
-            }
-            let mut copy = mem::zeroed::<vgpu_pool_config>();
-            ptr::copy_nonoverlapping(config.cast::<u8>(), (&raw mut copy).cast::<u8>(), size.min(known));
-            Ok(copy)
-        }
+        // SAFETY: by contract; a config of zeroes is valid.
+        unsafe { read_sized(config, "vgpu_pool_config") }.map(|config| config.unwrap_or(vgpu_pool_config::DEFAULT))
     }
 
     /// The settings as the pool takes them.
@@ -183,13 +158,9 @@ impl vgpu_pool_config {
             }
         };
         let wait_policy = wait_policy("vgpu_pool_config.wait_policy", self.wait_policy)?;
-        let allocator = match (self.allocate, self.free) {
-            (None, None) => Allocator::SYSTEM,
-            // SAFETY: the header asks of the functions what `from_host` asks.
-            (Some(allocate), Some(free)) => unsafe { Allocator::from_host(allocate, free, self.allocator_context) },
-            (Some(_), None) => return Err(null("vgpu_pool_config.free, although allocate is set,")),
-            (None, Some(_)) => return Err(null("vgpu_pool_config.allocate, although free is set,")),
-        };
+        // SAFETY: the header asks of the functions what this asks.
+        let allocator =
+            unsafe { host_allocator("vgpu_pool_config", self.allocate, self.free, self.allocator_context)? };
         // SAFETY: by contract.
         let name_prefix = unsafe { prefix(self.name_prefix)? };
         Ok(Config {
@@ -210,6 +181,57 @@ impl vgpu_pool_config {
             allocator,
             topology: None,
         })
+    }
+}
+
+/// A copy of a caller's struct, which begins with its size, in the shape this library knows. `None` for NULL.
+///
+/// # Safety
+/// `config` is NULL or points to as many readable bytes as its first field says; a `T` may have any bytes that programs write
+/// there, and zeroes.
+pub(super) unsafe fn read_sized<T: Copy>(config: *const T, name: &str) -> Result<Option<T>> {
+    let known = mem::size_of::<T>();
+    if config.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the first field is always there.
+    let size = unsafe { config.cast::<u32>().read() } as usize;
+    if size < mem::size_of::<u32>() {
+        return Err(error!(InvalidArgument, "{name}.struct_size is {size}; call {name}_init before setting fields"));
+    }
+    // SAFETY: by contract `size` bytes are readable; the copy has room for what is taken of them, and a config of
+    // zeroes is valid.
+    unsafe {
+        let tail = core::slice::from_raw_parts(config.cast::<u8>(), size).get(known..).unwrap_or_default();
+        if let Some(at) = tail.iter().position(|byte| *byte != 0) {
+            return Err(error!(
+                InvalidArgument,
+                "{name} has {size} bytes, of which this library knows {known}, and byte {} is not 0: a setting of a newer header; use the library that belongs to it",
+                known + at
+            ));
+        }
+        let mut copy = mem::zeroed::<T>();
+        ptr::copy_nonoverlapping(config.cast::<u8>(), (&raw mut copy).cast::<u8>(), size.min(known));
+        Ok(Some(copy))
+    }
+}
+
+/// The allocator that a config asks for: a host's, or the system's.
+///
+/// # Safety
+/// The functions keep what [`Allocator::from_host`] asks.
+pub(super) unsafe fn host_allocator(
+    config: &str,
+    allocate: vgpu_allocate_fn,
+    free: vgpu_free_fn,
+    context: *mut c_void,
+) -> Result<Allocator> {
+    match (allocate, free) {
+        (None, None) => Ok(Allocator::SYSTEM),
+        // SAFETY: by contract.
+        (Some(allocate), Some(free)) => Ok(unsafe { Allocator::from_host(allocate, free, context) }),
+        (Some(_), None) => Err(null(format_args!("{config}.free, although allocate is set,"))),
+        (None, Some(_)) => Err(null(format_args!("{config}.allocate, although free is set,"))),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn required<'a, T>(pointer: *const T, what: &str) -> Result<&'a T> {
 }
 
 /// The error of a NULL where something is needed.
-pub(super) fn null(what: &str) -> Error {
+pub(super) fn null(what: impl core::fmt::Display) -> Error {
     error!(InvalidArgument, "{what} is NULL; pass a valid one")
 }
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod fork;
 pub mod future;
 pub mod gemm;
+pub mod graph;
 pub mod group;
 pub mod parallel;
 pub mod pool;

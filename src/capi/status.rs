@@ -20,7 +20,7 @@ pub const VGPU_ERROR_AFFINITY: i32 = -4;
 pub const VGPU_ERROR_CLOSED: i32 = -5;
 /// The inbox is full and the pool was told to say so.
 pub const VGPU_ERROR_QUEUE_FULL: i32 = -6;
-/// The task was cancelled before it started.
+/// The task was cancelled before it started, or a graph before all of it had.
 pub const VGPU_ERROR_CANCELLED: i32 = -7;
 /// The time given for a wait ran out.
 pub const VGPU_ERROR_TIMED_OUT: i32 = -8;
@@ -38,7 +38,7 @@ pub const VGPU_ERROR_UNSUPPORTED: i32 = -13;
 pub const VGPU_ERROR_OVERFLOW: i32 = -14;
 /// Reading or writing a file failed.
 pub const VGPU_ERROR_IO: i32 = -15;
-/// The task has started, or is done: it cannot be cancelled any more.
+/// The task has started, or is done: it cannot be cancelled any more. Or the graph is running: it cannot be run as well.
 pub const VGPU_ERROR_ALREADY_STARTED: i32 = -16;
 /// A worker's stack is too short for the recursion asked of it: give the pool's workers a larger stack_size.
 pub const VGPU_ERROR_STACK_LIMIT: i32 = -17;

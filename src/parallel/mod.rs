@@ -1,4 +1,4 @@
-//! Loops on a pool: built on [`Worker::join`](crate::pool::Worker::join) and nothing else.
+//! Loops on a pool, built on [`Worker::join`](crate::pool::Worker::join) and nothing else, and [task graphs](graph).
 //!
 //! | what | functions | which pieces |
 //! |---|---|---|
@@ -10,6 +10,7 @@
 
 mod failure;
 pub mod fork_all;
+pub mod graph;
 mod place;
 pub mod range;
 pub mod reduce;

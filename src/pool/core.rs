@@ -15,7 +15,7 @@ use crate::error::{Error, Result, error};
 use crate::os::alloc::{Allocator, Array};
 use crate::os::fork;
 use crate::protocol::CacheLine;
-use crate::protocol::countdown::{MAX_COUNT, Refused};
+use crate::protocol::countdown::{Finished, MAX_COUNT, Refused};
 use crate::protocol::deque::Deque;
 use crate::protocol::event_count::EventCount;
 use crate::protocol::last_helper::LastHelper;
@@ -263,6 +263,32 @@ impl Core {
             self.shutdown.leave().wake_blocked();
         }
         result
+    }
+
+    /// Counts a run of a graph among what the pool has to do, as the task that begins it counts. To be ended by
+    /// [`finish_run`](Self::finish_run).
+    pub(crate) fn count_run(&self, worker: &Worker) {
+        while self.shutdown.accept_inside().is_err() {
+            // As many as can be counted are queued or running: there is room when some of them are done. What is run here may
+            // wait for what a private job does.
+            worker.promote_all();
+            if !worker.run_queued_task() {
+                spin_loop();
+            }
+        }
+    }
+
+    /// Wakes who waits for the run's vertices, if the last of them was counted down just now, and counts the run off.
+    pub(crate) fn finish_run(&self, finished: Finished) {
+        if !finished.is_last() {
+            return;
+        }
+        finished.wake_blocked();
+        if let Some(address) = finished.helpers() {
+            self.sleep.notify_waiters(address);
+        }
+        // The last touch of the pool, which may go from here on unless this is one of its workers.
+        self.shutdown.finish().wake_blocked();
     }
 
     /// Frees a task that was never submitted.

@@ -16,7 +16,7 @@ use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Runs a job on the worker that took it. It does not unwind.
-type RunFn = unsafe extern "C" fn(NonNull<Job>, &Worker);
+pub(crate) type RunFn = unsafe extern "C" fn(NonNull<Job>, &Worker);
 
 /// The part of a forked job that the queues know.
 #[derive(Debug)]
@@ -35,12 +35,20 @@ impl Job {
         Job { link: Link::new(), run, done: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
+    /// A job that no frame waits for: see [`shelf`](super::shelf). It may lie in a deque as it is.
+    pub(crate) fn detached(run: RunFn) -> Job {
+        let job = Job::new(run);
+        // SAFETY: a new job is this thread's.
+        job.done.with_mut(|done| unsafe { (*done).write(Completion::new()) });
+        job
+    }
+
     /// Runs a job that was taken from a deque.
     ///
     /// # Safety
     /// The job was taken, by steal or pop, by this thread, and is run once.
     pub(crate) unsafe fn run(job: NonNull<Job>, worker: &Worker) {
-        // SAFETY: the frame of a job that was taken waits for it to be run. What was taken from a deque is public.
+        // SAFETY: the frame of a job that was taken waits for it to be run, or its loop does. What was taken from a deque is public.
         unsafe {
             job.as_ref().done().begin(worker.index());
             (job.as_ref().run)(job, worker);

@@ -24,6 +24,7 @@ pub(crate) mod fork_join;
 pub mod future;
 pub mod group;
 pub mod scope;
+pub(crate) mod shelf;
 pub(crate) mod task;
 mod threads;
 mod wait;
@@ -40,11 +41,11 @@ use crate::error::Result;
 use crate::os::alloc::{Allocator, Owned};
 use crate::os::fork;
 use crate::topology::Caches;
-#[cfg(feature = "capi")]
 pub(crate) use fork_join::Job;
-pub(crate) use task::Work;
+pub(crate) use shelf::Shelf;
 #[cfg(feature = "capi")]
-pub(crate) use task::{Header, Task, TaskRef, drop_quietly, panic_error};
+pub(crate) use task::{Header, TaskRef};
+pub(crate) use task::{Task, Work, drop_quietly, panic_error};
 use threads::Threads;
 
 /// A pool of pinned, work-stealing workers. Dropping it drains it and joins its threads.
@@ -68,7 +69,6 @@ impl Pool {
         threads::start(config)
     }
 
-    #[cfg(feature = "capi")]
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }

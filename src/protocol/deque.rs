@@ -217,6 +217,16 @@ impl<T> Deque<T> {
         NonNull::new(element).map_or(Steal::Lost, Steal::Got)
     }
 
+    /// Where the next element will be put. It falls by a pop and rises by a push; elements put in before a place was asked for lie
+    /// below it.
+    ///
+    /// # Safety
+    /// The calling thread is the owner.
+    #[inline]
+    pub unsafe fn bottom(&self) -> isize {
+        self.bottom.load(RELAXED)
+    }
+
     /// How many elements there seem to be; exact only for an owner that nobody steals from.
     #[inline]
     pub fn len(&self) -> usize {

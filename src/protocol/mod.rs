@@ -13,12 +13,15 @@
 //! | [`event_count`] | no worker sleeps while there is work that nobody looks for |
 //! | [`completion`] | a result is set once, and whoever waits for it wakes and sees it |
 //! | [`countdown`] | a count reaches zero, and whoever waits for that wakes and sees all that was counted |
+//! | [`arrivals`] | a vertex is started once, by the last of its predecessors, and sees what all of them did |
+//! | [`run_gate`] | a graph runs once at a time, and only a run in progress is cancelled |
 //! | [`task_state`] | a task is started or cancelled, never both, and its storage outlives every use |
 //! | [`free_list`] | a block freed by another thread goes home, and has one user at a time |
 //! | [`first`] | of several failures the first is kept |
 //! | [`last_helper`] | when all workers wait, one of them helps |
 //! | [`shutdown`] | what was accepted runs, what comes too late is refused, and then the workers leave |
 
+pub mod arrivals;
 pub mod completion;
 pub mod countdown;
 pub mod deque;
@@ -29,6 +32,7 @@ pub mod free_list;
 pub mod last_helper;
 pub mod parker;
 pub mod queue;
+pub mod run_gate;
 pub mod shutdown;
 pub mod task_state;
 
@@ -57,4 +61,6 @@ pub const SITES: &[&[Site]] = &[
     countdown::SITES,
     task_state::SITES,
     free_list::SITES,
+    arrivals::SITES,
+    run_gate::SITES,
 ];

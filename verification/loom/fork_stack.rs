@@ -37,20 +37,20 @@ pub(crate) fn with_policy(policy: WaitPolicy, workers: usize, action: impl FnOnc
 }
 
 /// A place that one thread writes and another reads; loom complains unless something orders the two.
-struct Place(UnsafeCell<u64>);
+pub(crate) struct Place(UnsafeCell<u64>);
 
 // SAFETY: the models' threads order their accesses by the pool alone, and loom checks that they do.
 unsafe impl Sync for Place {}
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         Place(UnsafeCell::new(0))
     }
-    fn write(&self, value: u64) {
+    pub(crate) fn write(&self, value: u64) {
         // SAFETY: loom checks that nobody else is here.
         self.0.with_mut(|place| unsafe { *place = value });
     }
-    fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         // SAFETY: loom checks that nobody writes.
         self.0.with(|place| unsafe { *place })
     }

@@ -2,6 +2,7 @@
 //! each weakening of each ordering site, and which one catches each wrong design.
 #![allow(unreachable_pub)]
 
+mod arrivals;
 mod completion;
 mod countdown;
 mod deque;
@@ -14,6 +15,9 @@ mod first;
 mod fork_frames;
 mod fork_stack;
 mod free_list;
+mod graph;
+#[path = "../zoo/graph_counts.rs"]
+mod graph_counts;
 mod last_helper;
 #[path = "../zoo/latch_claims.rs"]
 mod latch_claims;
@@ -29,6 +33,7 @@ mod pool;
 mod queue;
 mod queue_machine;
 mod queue_zoo;
+mod run_gate;
 mod shutdown;
 #[path = "../zoo/shutdown_leaving.rs"]
 mod shutdown_leaving;

@@ -19,7 +19,7 @@ use vgpu_pool::pool::{Config, Group, WaitPolicy, WhenFull, Worker};
 use vgpu_pool::protocol::completion::Completion;
 
 /// The checker's own memory. An execution fails at whose end some of it was not given back.
-fn watched_memory() -> Allocator {
+pub(crate) fn watched_memory() -> Allocator {
     fn layout(size: usize, align: usize) -> Layout {
         Layout::from_size_align(size, align).unwrap()
     }

@@ -3,7 +3,9 @@
 use crate::model::Model;
 use crate::mpmc::Layout::AllSpawned;
 use crate::steal_deque::Layout::{OwnerOnMain, OwnerSpawned};
-use crate::{completion, countdown, deque, event_count, free_list, parker, queue, task_state};
+use crate::{
+    arrivals, completion, countdown, deque, event_count, free_list, parker, queue, run_gate, task_state,
+};
 use std::sync::atomic::Ordering::{self, *};
 use vgpu_pool::protocol::SITES;
 use vgpu_pool::protocol::event_count::EventCount;
@@ -64,6 +66,9 @@ fn killers() -> Vec<Killer> {
         Killer("countdown.READ", &[Relaxed], countdown::WAIT),
         Killer("countdown.REGISTER", &[Relaxed], countdown::HELPER),
         Killer("task_state.RELEASE", &[Acquire, Release, Relaxed], task_state::CLAIM),
+        Killer("arrivals.ARRIVE", &[Acquire, Release, Relaxed], arrivals::LAST),
+        Killer("run_gate.BEGIN", &[Relaxed], run_gate::TWO),
+        Killer("run_gate.END", &[Relaxed], run_gate::TWO),
         Killer("task_state.SOLE", &[Relaxed], task_state::SOLE),
         Killer("free_list.CLAIM", &[Relaxed], free_list::takers()),
         Killer("free_list.LET_GO", &[Relaxed], free_list::takers()),
