@@ -42,7 +42,7 @@ CXXFLAGS   ?= -O2 -g
 C_STD      ?= -std=c99
 CXX_STD    ?= -std=c++11
 EX         := $(TARGET)/examples-c
-EXAMPLES   := $(EX)/hello $(EX)/gemm $(EX)/npy_gemm $(EX)/exceptions
+EXAMPLES   := $(EX)/hello $(EX)/graph $(EX)/gemm $(EX)/npy_gemm $(EX)/exceptions
 # Found beside the program, wherever the folder is moved.
 RPATH       = -Wl,-rpath,'$$ORIGIN/../lib'
 USE_LIB     = -L$(OUT) -lvgpu_pool $(RPATH)
@@ -154,6 +154,10 @@ COMPILE_CXX = $(CXX) $(CXX_STD) $(WARNINGS) $(CXXFLAGS) -I$(TARGET)/include
 $(EX)/hello: examples-c/hello.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(COMPILE_C) -o $@ $< $(USE_LIB)
+
+$(EX)/graph: examples-c/graph.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(COMPILE_C) -o $@ $< $(USE_LIB) -lm
 
 $(EX)/gemm: examples-c/gemm.c examples-c/peak.c examples-c/peak.h $(LIBRARY)
 	@mkdir -p $(@D)

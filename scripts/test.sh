@@ -48,7 +48,7 @@ npy() {
         "$python" scripts/npy_test.py "$target/examples-c/npy_gemm" "$target/data"
 }
 run_examples() {
-    "$target/examples-c/hello" && "$target/examples-c/exceptions" && "$target/examples-c/gemm" 300 5
+    "$target/examples-c/hello" && "$target/examples-c/graph" && "$target/examples-c/exceptions" && "$target/examples-c/gemm" 300 5
 }
 
 step 'tools' scripts/setup.sh

@@ -23,6 +23,7 @@ a = np.random.default_rng(1).standard_normal((70, 90))
 np.save(sys.argv[1] + "/a.npy", a)
 np.save(sys.argv[1] + "/b.npy", np.asfortranarray(a.T))' "$data"
 check "$examples/hello"
+check "$examples/graph" 60 10 2
 check "$examples/gemm" 100 2 --workers 2
 check "$examples/exceptions"
 check "$examples/npy_gemm" "$data/a.npy" "$data/b.npy" -o "$data/c.npy" --workers 2

@@ -718,7 +718,7 @@ fn a_graph_inside_a_task_and_inside_a_vertex() {
 fn no_ready_vertex_waits_behind_one_that_runs() {
     // Of two vertices that are ready, the first to start waits until the other has.
     let pool = pool(2);
-    for _ in 0..200 {
+    for round in 0..200 {
         let started = AtomicU32::new(0);
         let meets = |_: &Worker| {
             started.fetch_add(1, SeqCst);
@@ -731,7 +731,48 @@ fn no_ready_vertex_waits_behind_one_that_runs() {
             let vertex = builder.add(meets).unwrap();
             builder.precede(root, vertex).unwrap();
         }
-        builder.build().unwrap().run(&pool).unwrap();
+        let graph = builder.build().unwrap();
+        match round % 2 {
+            0 => graph.run(&pool).unwrap(),
+            // With forks below it, of which the second is still private.
+            _ => {
+                pool.run(|worker| worker.join(|worker| worker.join(|_| graph.run(&pool), |_| ()).0, |_| ()).0).unwrap()
+            }
+        }
+    }
+}
+
+#[test]
+fn a_vertex_that_waits_may_run_what_lies_below_its_graph() {
+    // One worker. Below the graph lie forks; a vertex waits in the library, which runs all that there is, the forks too.
+    // Vertices that become ready after that lie deeper than those before.
+    let pool = pool(1);
+    let random = Random::new(3);
+    for _ in 0..100 {
+        let (forks, vertices) = (AtomicU32::new(0), AtomicU32::new(0));
+        let waits = |_: &Worker| {
+            let task = pool.submit(|_| ())?;
+            // Timed, so that the wait does not begin with the task itself.
+            task.wait_for(Duration::from_secs(60))?;
+            counted_up(&vertices)
+        };
+        let mut builder = Builder::new();
+        let v: Vec<Vertex> = (0..30)
+            .map(|i| if i % 5 == 0 { builder.add(waits) } else { builder.add(|_| counted_up(&vertices)) }.unwrap())
+            .collect();
+        for (before, after) in random_edges(30, 40, &random) {
+            builder.precede(v[before], v[after]).unwrap();
+        }
+        let graph = builder.build().unwrap();
+        pool.run(|worker| {
+            let forked = |_: &Worker| forks.fetch_add(1, SeqCst);
+            let inner = |worker: &Worker| worker.join(|_| graph.run(&pool), forked).0;
+            let outer = |worker: &Worker| worker.join(inner, forked).0;
+            let result = worker.join(outer, forked).0;
+            assert_eq!((forks.load(SeqCst), vertices.load(SeqCst)), (3, 30));
+            result
+        })
+        .unwrap();
     }
 }
 
