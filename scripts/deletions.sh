@@ -191,6 +191,16 @@ deleted submit 'the wake-up of who closes, when the visit ends' pool::what_is_ac
     'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();' 2
 deleted close 'the permits for the end' pool::a_task_runs_and_its_pool_ends \
     'self.sleep.wake_all();' ''
+deleted finish_run 'the wake-up of who waits for a graph' graph::graph_each_vertex_of_a_diamond_runs_once_after_those_before_it \
+    'finished.wake_blocked();' ''
+deleted finish_run 'the wake-up of workers that wait for a graph' graph::graph_a_worker_that_runs_a_graph_helps \
+    'if let Some(address) = finished.helpers() {' 'if let Some(address) = None::<usize> {'
+deleted finish_run 'the wake-up of who closes' graph::graph_each_vertex_of_a_diamond_runs_once_after_those_before_it \
+    'self.shutdown.finish().wake_blocked();' 'let _ = self.shutdown.finish();' 2
+
+in_file src/pool/shelf.rs
+deleted put 'the notification of a sleeper' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
+    'self.worker.core().sleep().notify_one(self.worker.index() + 1);' ''
 
 in_file src/pool/detached.rs
 deleted pay_some 'the wake-up of who closes' pool::a_group_is_done_when_its_tasks_are \

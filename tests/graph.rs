@@ -281,13 +281,17 @@ impl Counted {
 #[test]
 fn runs_allocate_nothing_and_the_end_gives_all_back() {
     let counted = Counted::new();
-    let config = Config { workers: 3, pinning: Pinning::Off, allocator: counted.allocator(), ..Config::default() };
+    let config = Config { workers: 2, pinning: Pinning::Off, allocator: counted.allocator(), ..Config::default() };
     let pool = Pool::new(&config).unwrap();
     let random = Random::new(5);
     let mut builder = Builder::new_in(counted.allocator());
     let vertices: Vec<_> = (0..500).map(|i| builder.named(&format!("v{i}"), nothing).unwrap()).collect();
-    // Wide, so that the deques would grow if they had to hold every vertex by itself.
-    for (before, after) in random_edges(500, 1500, &random) {
+    // A chain with a leaf at every link, so that the deques would grow if they had to hold every list by itself.
+    for link in (0..498).step_by(2) {
+        builder.precede(vertices[link], vertices[link + 2]).unwrap();
+        builder.precede(vertices[link], vertices[link + 1]).unwrap();
+    }
+    for (before, after) in random_edges(500, 100, &random) {
         builder.precede(vertices[before], vertices[after]).unwrap();
     }
     let graph = builder.build().unwrap();
@@ -726,10 +730,10 @@ fn no_ready_vertex_waits_behind_one_that_runs() {
             Ok(())
         };
         let mut builder = Builder::new();
-        let root = builder.add(nothing).unwrap();
-        for _ in 0..2 {
-            let vertex = builder.add(meets).unwrap();
-            builder.precede(root, vertex).unwrap();
+        let meeting = [builder.add(meets).unwrap(), builder.add(meets).unwrap()];
+        if round % 3 == 0 {
+            let root = builder.add(nothing).unwrap();
+            meeting.iter().for_each(|&vertex| builder.precede(root, vertex).unwrap());
         }
         let graph = builder.build().unwrap();
         match round % 2 {

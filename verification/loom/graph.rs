@@ -11,6 +11,7 @@ use vgpu_pool::error::{Error, Status};
 use vgpu_pool::parallel::graph::{Builder, Graph, OnFailure, Vertex};
 use vgpu_pool::pool::Worker;
 use vgpu_pool::pool::core::Core;
+use vgpu_pool::protocol::completion::Completion;
 
 /// What the vertices of a graph leave behind.
 struct Scene {
@@ -105,6 +106,34 @@ fn again() -> u64 {
     })
 }
 
+/// Two vertices, of which the first to start waits until the other has begun. The other is public before the first starts, and
+/// the other worker gets it, whether it searches, is about to sleep, or sleeps.
+///
+/// One outcome: both began, on two workers.
+const MEET: Model =
+    Model { name: "a vertex waits for another to begin", operations: 3, outcomes: &[2], run: &meet, ..DIAMOND };
+fn meet() -> u64 {
+    with_pool(2, |core| {
+        let (first, begun) = (AtomicU64::new(0), Completion::new());
+        let by = [AtomicU64::new(9), AtomicU64::new(9)];
+        let mut builder = Builder::new_in(watched_memory());
+        for by in &by {
+            let closure = |worker: &Worker| {
+                by.store(worker.index() as u64, Relaxed);
+                match first.fetch_add(1, Relaxed) {
+                    0 => assert!(begun.wait(None)),
+                    // SAFETY: set once.
+                    _ => unsafe { begun.set(()) }.wake_blocked(),
+                }
+                Ok(())
+            };
+            builder.add(closure).unwrap();
+        }
+        builder.build().unwrap().run_in(core).unwrap();
+        1 + u64::from(by[0].load(Relaxed) != by[1].load(Relaxed))
+    })
+}
+
 /// One side of the diamond fails: the other runs, and what comes after both does not. Then the graph is gone.
 const FAILURE: Model = Model { name: "a side fails", outcomes: &[1], run: &failure, ..DIAMOND };
 fn failure() -> u64 {
@@ -165,6 +194,11 @@ fn graph_a_worker_that_runs_a_graph_helps() {
 #[test]
 fn graph_a_second_run_sees_the_first() {
     AGAIN.verify();
+}
+
+#[test]
+fn graph_no_ready_vertex_waits_behind_one_that_runs() {
+    MEET.verify();
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(super) struct Station {
 /// What a ready vertex knows of its list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
+    /// The next in the list, if this is not the last.
     next: *const Station,
     /// The last of the list and how many there are, if this is the first.
     last: *const Station,
@@ -95,10 +96,7 @@ impl List {
     /// The calling thread has the vertex, and gives it to the list.
     pub(super) unsafe fn push(&mut self, vertex: &Station) {
         // SAFETY: the vertices of a list are its holder's.
-        unsafe {
-            vertex.change(|place| place.next = ptr::null());
-            self.append(List { first: vertex, last: vertex, length: 1 });
-        }
+        unsafe { self.append(List { first: vertex, last: vertex, length: 1 }) }
     }
 
     /// Adds another list at the end.
@@ -124,15 +122,18 @@ impl List {
     /// # Safety
     /// The calling thread has the vertices of the list, whose graph lives for `'a`.
     pub(super) unsafe fn take_first<'a>(&mut self) -> Option<&'a Station> {
-        // SAFETY: by contract.
-        let first = unsafe { self.first.as_ref() }?;
-        // SAFETY: as above.
-        self.first = unsafe { first.place() }.next;
-        self.length -= 1;
-        if self.first.is_null() {
-            self.last = ptr::null();
+        if self.is_empty() {
+            return None;
         }
-        Some(first)
+        // SAFETY: a list that is not empty has a first vertex, and it is its holder's. So is the next, if there is one.
+        unsafe {
+            let first = &*self.first;
+            match self.length {
+                1 => *self = List::new(),
+                _ => (self.first, self.length) = (first.place().next, self.length - 1),
+            }
+            Some(first)
+        }
     }
 
     /// Cuts the list behind its first `count` vertices, of which it has more, and returns what follows.
@@ -148,7 +149,6 @@ impl List {
                 last = &*last.place().next;
             }
             let rest = List { first: last.place().next, last: self.last, length: self.length - count };
-            last.change(|place| place.next = ptr::null());
             self.last = last;
             self.length = count;
             rest
