@@ -193,9 +193,9 @@ deleted close 'the permits for the end' pool::a_task_runs_and_its_pool_ends \
     'self.sleep.wake_all();' ''
 deleted finish_run 'the wake-up of who waits for a graph' graph::graph_each_vertex_of_a_diamond_runs_once_after_those_before_it \
     'finished.wake_blocked();' ''
-deleted finish_run 'the wake-up of workers that wait for a graph' graph::graph_a_worker_that_runs_a_graph_helps \
+deleted finish_run 'the wake-up of workers that wait for a graph' graph::graph_a_worker_that_sleeps_over_its_graph_wakes \
     'if let Some(address) = finished.helpers() {' 'if let Some(address) = None::<usize> {'
-deleted finish_run 'the wake-up of who closes' graph::graph_each_vertex_of_a_diamond_runs_once_after_those_before_it \
+deleted finish_run 'the wake-up of who closes' graph::graph_a_pool_ends_after_the_graphs_it_runs \
     'self.shutdown.finish().wake_blocked();' 'let _ = self.shutdown.finish();' 2
 
 in_file src/pool/shelf.rs

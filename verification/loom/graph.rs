@@ -2,7 +2,7 @@
 //!
 //! Every model ends by closing the pool and joining its workers, so that a vertex which is not counted off shows as a deadlock.
 
-use crate::fork_stack::{Place, with_pool};
+use crate::fork_stack::{Place, dawdle, with_pool};
 use crate::model::Model;
 use crate::pool::watched_memory;
 use std::sync::Arc;
@@ -134,6 +134,50 @@ fn meet() -> u64 {
     })
 }
 
+/// Two vertices on two workers: the first to start waits until the other has begun, which then takes so long that the first
+/// worker may fall asleep over it.
+fn long_second() -> Graph<'static> {
+    let shared = Arc::new((AtomicU64::new(0), Completion::new()));
+    let mut builder = Builder::new_in(watched_memory());
+    for _ in 0..2 {
+        let shared = shared.clone();
+        let closure = move |_: &Worker| {
+            let (first, begun) = &*shared;
+            if first.fetch_add(1, Relaxed) == 0 {
+                assert!(begun.wait(None));
+            } else {
+                // SAFETY: set once.
+                unsafe { begun.set(()) }.wake_blocked();
+                dawdle();
+            }
+            Ok(())
+        };
+        builder.add(closure).unwrap();
+    }
+    builder.build().unwrap()
+}
+
+/// A task runs a graph whose last vertex is another worker's.
+const ASLEEP: Model =
+    Model { name: "a task sleeps over its graph", operations: 4, bound: 0, outcomes: &[1], run: &asleep, ..DIAMOND };
+fn asleep() -> u64 {
+    with_pool(2, |core| {
+        let graph = long_second();
+        core.run(|_| graph.run_in(core)).unwrap();
+        1
+    })
+}
+
+/// The pool is closed while a graph runs that was left alone.
+const CLOSED: Model = Model { name: "close during a run", run: &closed, ..ASLEEP };
+fn closed() -> u64 {
+    let graph = long_second();
+    with_pool(2, |core| {
+        std::mem::forget(graph.launch_in(core).unwrap());
+        1
+    })
+}
+
 /// One side of the diamond fails: the other runs, and what comes after both does not. Then the graph is gone.
 const FAILURE: Model = Model { name: "a side fails", outcomes: &[1], run: &failure, ..DIAMOND };
 fn failure() -> u64 {
@@ -199,6 +243,16 @@ fn graph_a_second_run_sees_the_first() {
 #[test]
 fn graph_no_ready_vertex_waits_behind_one_that_runs() {
     MEET.verify();
+}
+
+#[test]
+fn graph_a_worker_that_sleeps_over_its_graph_wakes() {
+    ASLEEP.verify();
+}
+
+#[test]
+fn graph_a_pool_ends_after_the_graphs_it_runs() {
+    CLOSED.verify();
 }
 
 #[test]
