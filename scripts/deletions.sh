@@ -196,7 +196,7 @@ deleted finish_run 'the wake-up of who waits for a graph' graph::graph_each_vert
 deleted finish_run 'the wake-up of workers that wait for a graph' graph::graph_a_worker_that_sleeps_over_its_graph_wakes \
     'if let Some(address) = finished.helpers() {' 'if let Some(address) = None::<usize> {'
 deleted finish_run 'the wake-up of who closes' graph::graph_a_pool_ends_after_the_graphs_it_runs \
-    'self.shutdown.finish().wake_blocked();' 'let _ = self.shutdown.finish();' 2
+    'self.shutdown.finish(1).wake_blocked();' 'let _ = self.shutdown.finish(1);' 2
 
 in_file src/pool/shelf.rs
 deleted put 'the notification of a sleeper' graph::graph_no_ready_vertex_waits_behind_one_that_runs \

@@ -21,7 +21,7 @@ use crate::protocol::event_count::EventCount;
 use crate::protocol::last_helper::LastHelper;
 use crate::protocol::queue::ShardedQueue;
 use crate::protocol::shutdown::Shutdown;
-use crate::sync::thread_slot;
+use crate::sync::{spin_loop, thread_slot};
 #[cfg(feature = "capi")]
 use core::iter;
 use core::mem::MaybeUninit;
@@ -268,7 +268,7 @@ impl Core {
     /// Counts a run of a graph among what the pool has to do, as the task that begins it counts. To be ended by
     /// [`finish_run`](Self::finish_run).
     pub(crate) fn count_run(&self, worker: &Worker) {
-        while self.shutdown.accept_inside().is_err() {
+        while self.shutdown.accept_inside(1).is_err() {
             // As many as can be counted are queued or running: there is room when some of them are done. What is run here may
             // wait for what a private job does.
             worker.promote_all();
@@ -288,7 +288,7 @@ impl Core {
             self.sleep.notify_waiters(address);
         }
         // The last touch of the pool, which may go from here on unless this is one of its workers.
-        self.shutdown.finish().wake_blocked();
+        self.shutdown.finish(1).wake_blocked();
     }
 
     /// Frees a task that was never submitted.
