@@ -3,9 +3,7 @@
 use crate::model::Model;
 use crate::mpmc::Layout::AllSpawned;
 use crate::steal_deque::Layout::{OwnerOnMain, OwnerSpawned};
-use crate::{
-    arrivals, completion, countdown, deque, event_count, free_list, parker, queue, run_gate, task_state,
-};
+use crate::{arrivals, completion, countdown, deque, event_count, free_list, parker, queue, run_gate, task_state};
 use std::sync::atomic::Ordering::{self, *};
 use vgpu_pool::protocol::SITES;
 use vgpu_pool::protocol::event_count::EventCount;
