@@ -22,7 +22,7 @@ REAL    := $(SONAME).$(MINOR).$(PATCH)
 OUT     := $(TARGET)/lib
 RUST_A  := $(TARGET)/release/libvgpu_pool.a
 HEADER  := include/vgpu_pool.h
-HEADERS := $(HEADER) include/vgpu_pool.hpp
+HEADERS := $(HEADER) include/vgpu_pool.hpp $(wildcard include/vgpu_pool/*.hpp)
 
 # $(TARGET) itself is laid out like an installation: $(TARGET)/include, $(TARGET)/lib, $(TARGET)/lib/pkgconfig.
 LIBRARY := $(OUT)/$(REAL) $(OUT)/$(SONAME) $(OUT)/libvgpu_pool.so $(OUT)/libvgpu_pool.a \
@@ -47,7 +47,7 @@ EXAMPLES   := $(EX)/hello $(EX)/graph $(EX)/gemm $(EX)/npy_gemm $(EX)/exceptions
 RPATH       = -Wl,-rpath,'$$ORIGIN/../lib'
 USE_LIB     = -L$(OUT) -lvgpu_pool $(RPATH)
 
-C_TESTS      := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c)) $(patsubst tests/cpp/%.cpp,%,$(wildcard tests/cpp/*_test.cpp))
+C_TESTS      := $(patsubst tests/c/%.c,%,$(wildcard tests/c/*_test.c)) $(patsubst tests/cpp/%.cpp,cpp_%,$(wildcard tests/cpp/*_test.cpp))
 TESTS_DIR    := $(TARGET)/tests-c
 ASAN_DIR     := $(TARGET)/tests-asan
 SANITIZE     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -128,8 +128,8 @@ header:
 	VGPU_UPDATE_HEADER=1 $(CARGO) test --locked --quiet --test header
 
 install: lib
-	install -d '$(DESTDIR)$(PREFIX)/include' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig'
-	install -m 644 $(HEADERS) '$(DESTDIR)$(PREFIX)/include'
+	install -d '$(DESTDIR)$(PREFIX)/include/vgpu_pool' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig'
+	for header in $(HEADERS); do install -m 644 $$header '$(DESTDIR)$(PREFIX)/'$$header || exit; done
 	install -m 755 $(OUT)/$(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(REAL)'
 	ln -sf $(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_pool.so'
@@ -140,7 +140,9 @@ install: lib
 	@echo 'Installed. Where $(PREFIX)/$(LIBDIR) is one of the system loader'"'"'s folders, run ldconfig once.'
 
 uninstall:
-	rm -f '$(DESTDIR)$(PREFIX)/include/'vgpu_pool.h '$(DESTDIR)$(PREFIX)/include/'vgpu_pool.hpp '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
+	for header in $(HEADERS); do rm -f '$(DESTDIR)$(PREFIX)/'$$header; done
+	rmdir '$(DESTDIR)$(PREFIX)/include/vgpu_pool' 2>/dev/null || true
+	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
 	    '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME).'*
 
@@ -187,14 +189,18 @@ $(ASAN_DIR)/%_test: tests/c/%_test.c $(wildcard tests/c/*.h) $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(C_STD) $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread -lm
 
-# The C++ header needs C++17.
-$(TESTS_DIR)/%_test: tests/cpp/%_test.cpp $(LIBRARY)
-	@mkdir -p $(@D)
-	@$(CXX) -std=c++17 $(WARNINGS) -Werror $(CXXFLAGS) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread
+# The C++ header needs C++17; its coroutines C++20.
+CXX_TEST_STD                    := -std=c++17
+%/cpp_coroutine_test: CXX_TEST_STD := -std=c++20
+%/cpp_no_exceptions_test: CXX_TEST_STD := -std=c++17 -fno-exceptions -fno-rtti
 
-$(ASAN_DIR)/%_test: tests/cpp/%_test.cpp $(LIBRARY)
+$(TESTS_DIR)/cpp_%_test: tests/cpp/%_test.cpp $(wildcard tests/cpp/*.hpp) $(LIBRARY)
 	@mkdir -p $(@D)
-	@$(CXX) -std=c++17 $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread
+	@$(CXX) $(CXX_TEST_STD) $(WARNINGS) -Werror $(CXXFLAGS) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread
+
+$(ASAN_DIR)/cpp_%_test: tests/cpp/%_test.cpp $(wildcard tests/cpp/*.hpp) $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CXX) $(CXX_TEST_STD) $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread
 
 valgrind: examples
 	@scripts/valgrind.sh $(EX)

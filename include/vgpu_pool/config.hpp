@@ -1,0 +1,120 @@
+/**
+ * @file config.hpp
+ * @brief The settings of a pool, set by name. Part of vgpu_pool.hpp.
+ */
+#ifndef VGPU_POOL_CONFIG_HPP
+#define VGPU_POOL_CONFIG_HPP
+
+#include <memory_resource>
+#include <string>
+
+#include "worker.hpp"
+
+namespace vgpu {
+
+/** Whether workers are pinned to CPUs of their own: where it is possible, always or never. */
+enum class pinning : std::uint32_t { preferred = 0, required = VGPU_POOL_REQUIRE_PINNING, off = VGPU_POOL_NO_PINNING };
+
+/** What submitting does when the inbox is full: see VGPU_INBOX_FULL_ERROR and its neighbours. */
+enum class inbox_full : std::uint32_t { error = VGPU_INBOX_FULL_ERROR, block = VGPU_INBOX_FULL_BLOCK, run = VGPU_INBOX_FULL_RUN };
+
+/** What a worker does while it waits: see VGPU_WAIT_HELP_ANY and its neighbours. */
+enum class wait_policy : std::uint32_t { help_any = VGPU_WAIT_HELP_ANY, help_own = VGPU_WAIT_HELP_OWN, block = VGPU_WAIT_BLOCK };
+
+/**
+ * The settings of a pool, each with a default:
+ *
+ *     vgpu::pool pool(vgpu::config().workers(4).pin(vgpu::pinning::off).name("physics"));
+ *
+ * What is out of range is refused when the pool is made.
+ */
+class config {
+  public:
+    config() noexcept { vgpu_pool_config_init(&settings_); }
+
+    /** How many workers, at most 4096; 0: as many as the process may use. */
+    config &workers(std::uint32_t count) noexcept { return set(settings_.num_workers, count); }
+    /** Whether workers are pinned. The default: preferred. */
+    config &pin(pinning choice) noexcept {
+        settings_.flags &= ~static_cast<std::uint32_t>(VGPU_POOL_NO_PINNING | VGPU_POOL_REQUIRE_PINNING);
+        settings_.flags |= static_cast<std::uint32_t>(choice);
+        return *this;
+    }
+    /** Whether workers may be chosen to handle signals sent to the process. The default: no. */
+    config &keep_signals(bool choice = true) noexcept {
+        settings_.flags &= ~static_cast<std::uint32_t>(VGPU_POOL_KEEP_SIGNALS);
+        settings_.flags |= choice ? static_cast<std::uint32_t>(VGPU_POOL_KEEP_SIGNALS) : 0u;
+        return *this;
+    }
+    /** How many tasks the inbox holds for each worker, 0: 4096; and what submitting does when it is full. */
+    config &inbox(std::uint32_t capacity, inbox_full when_full = inbox_full::error) noexcept {
+        settings_.inbox_full = static_cast<std::uint32_t>(when_full);
+        return set(settings_.inbox_capacity, capacity);
+    }
+    /** What workers do while they wait; and with help_any how deep, 0: 128. */
+    config &wait(wait_policy policy, std::uint32_t help_depth = 0) noexcept {
+        settings_.wait_policy = static_cast<std::uint32_t>(policy);
+        return set(settings_.help_depth, help_depth);
+    }
+    /** Stack of each worker in bytes; 0: 2 MiB. */
+    config &stack_size(std::size_t bytes) noexcept { return set(settings_.stack_size, bytes); }
+    /** Threads are named with this and their number; at most 8 bytes. */
+    config &name(std::string prefix) {
+        name_ = std::move(prefix);
+        named_ = true;
+        return *this;
+    }
+    /**
+     * Functions called on each worker's thread before its first task and after its last; either may be NULL. They must not
+     * throw, and user_data must outlive the pool.
+     */
+    config &hooks(vgpu_worker_hook_fn start, vgpu_worker_hook_fn stop, void *user_data) noexcept {
+        settings_.on_worker_start = start;
+        settings_.on_worker_stop = stop;
+        return set(settings_.worker_user_data, user_data);
+    }
+    /** Where the pool's memory comes from, and where it goes back to; both are called from any thread. */
+    config &allocator(vgpu_allocate_fn allocate, vgpu_free_fn free, void *context) noexcept {
+        settings_.allocate = allocate;
+        settings_.free = free;
+        return set(settings_.allocator_context, context);
+    }
+    /** The same from a memory resource, which must outlive the pool and be safe to use from several threads at a time. */
+    config &memory(std::pmr::memory_resource &resource) noexcept { return allocator(&allocate_from, &free_to, &resource); }
+
+    /** The settings as C has them. Valid as long as this object, and until it is changed. */
+    vgpu_pool_config get() const noexcept {
+        vgpu_pool_config result = settings_;
+        result.name_prefix = named_ ? name_.c_str() : nullptr;
+        return result;
+    }
+
+  private:
+    template <typename T> config &set(T &place, T value) noexcept {
+        place = value;
+        return *this;
+    }
+
+    static void *allocate_from(void *resource, std::size_t size, std::size_t align) noexcept {
+#if VGPU_HAS_EXCEPTIONS
+        try {
+            return static_cast<std::pmr::memory_resource *>(resource)->allocate(size, align);
+        } catch (...) {
+            return nullptr;
+        }
+#else
+        return static_cast<std::pmr::memory_resource *>(resource)->allocate(size, align);
+#endif
+    }
+    static void free_to(void *resource, void *memory, std::size_t size, std::size_t align) noexcept {
+        static_cast<std::pmr::memory_resource *>(resource)->deallocate(memory, size, align);
+    }
+
+    vgpu_pool_config settings_;
+    std::string name_;
+    bool named_ = false;
+};
+
+} // namespace vgpu
+
+#endif
