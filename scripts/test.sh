@@ -43,6 +43,14 @@ clippy() {
 documentation() {
     RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --features capi
 }
+# libhwloc is nobody's need but this reader's.
+hwloc() {
+    if ! pkg-config --exists hwloc; then
+        echo 'skipped: no libhwloc here; apt-get install libhwloc-dev brings it'
+        return
+    fi
+    cargo clippy --locked --all-targets --features hwloc -- -D warnings && cargo test --locked --lib --features hwloc topology::hwloc
+}
 npy() {
     python=$(scripts/python.sh) && "$python" scripts/digits.py "$target/data" &&
         "$python" scripts/npy_test.py "$target/examples-c/npy_gemm" "$target/data"
@@ -57,6 +65,7 @@ step 'clippy' clippy
 step 'documentation' documentation
 step 'rust tests' cargo test --locked
 step 'rust tests with the C ABI' cargo test --locked --lib --features capi
+step 'the reader on libhwloc' hwloc
 step 'loom' scripts/verify.sh loom
 step 'shuttle' scripts/verify.sh shuttle
 step 'verification table' scripts/verify.sh check

@@ -15,14 +15,14 @@ const DIRECTORY_LIMIT: u32 = 16;
 const USUAL_LINE: u32 = 64;
 
 /// The groups of one cache level while they are being made.
-struct Groups {
+pub(super) struct Groups {
     /// The group of each CPU.
-    of: List<u32>,
-    count: u32,
+    pub(super) of: List<u32>,
+    pub(super) count: u32,
 }
 
 impl Groups {
-    fn new(tree: &Tree, cpus: &[Cpu]) -> Result<Groups> {
+    pub(super) fn new(tree: &Tree, cpus: &[Cpu]) -> Result<Groups> {
         let mut of = List::with_capacity(tree.allocator(), cpus.len())?;
         for _ in cpus {
             of.push(UNKNOWN)?;
@@ -95,6 +95,18 @@ pub(super) fn read(tree: &mut Tree, cpus: &mut [Cpu]) -> Result<Caches> {
             }
         }
     }
+    finish(tree, cpus, l2, l3, caches, differ)
+}
+
+/// Gives the CPUs their cache groups, and makes groups where none were told.
+pub(super) fn finish(
+    tree: &mut Tree,
+    cpus: &mut [Cpu],
+    mut l2: Groups,
+    mut l3: Groups,
+    mut caches: Caches,
+    differ: bool,
+) -> Result<Caches> {
     let finding = "no L2 cache is told; its core is taken for the group that shares one";
     l2.complete(cpus, |cpu| (cpu.core, 0))?.report(&mut tree.notes, finding)?;
     let finding = "no L3 cache is told; its package's part of the NUMA node is taken for the group that shares one";
@@ -145,7 +157,7 @@ fn fill_in_lines(caches: &mut Caches) {
 }
 
 /// Keeps the cache with the least room for each sharer. `true`: the two differ.
-fn consider(kept: &mut Option<Cache>, found: Option<Cache>) -> bool {
+pub(super) fn consider(kept: &mut Option<Cache>, found: Option<Cache>) -> bool {
     let Some(found) = found else { return false };
     let Some(before) = *kept else {
         *kept = Some(found);

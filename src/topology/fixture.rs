@@ -127,6 +127,11 @@ impl Machine {
             let siblings = numbers(&|other| other.core == cpu.core && other.online);
             files.add_set(self.masks, format!("{root}/topology/thread_siblings"), "_list", &siblings);
             files.add(format!("{root}/topology/physical_package_id"), cpu.package.to_string());
+            if self.masks {
+                let neighbours = numbers(&|other| other.package == cpu.package && other.online);
+                files.add(format!("{root}/topology/core_siblings"), mask(&neighbours));
+                files.add(format!("{root}/topology/core_id"), cpu.core.to_string());
+            }
             if self.no_caches {
                 continue;
             }
@@ -134,7 +139,12 @@ impl Machine {
                 (1, "Data", "32K", siblings.clone()),
                 (1, "Instruction", "32K", siblings),
                 (2, "Unified", "1024K", numbers(&|other| other.l2 == cpu.l2 && other.online)),
-                (3, "Unified", "8M", numbers(&|other| other.l3 == cpu.l3 && other.online)),
+                (
+                    3,
+                    "Unified",
+                    if self.masks { "8192K" } else { "8M" },
+                    numbers(&|other| other.l3 == cpu.l3 && other.online),
+                ),
             ];
             for (index, (level, kind, size, sharers)) in caches.into_iter().enumerate() {
                 let root = format!("{root}/cache/index{index}");

@@ -83,6 +83,9 @@ pub(super) fn read(tree: &mut Tree, usable: &CpuSet, cpus: &mut [Cpu]) -> Result
         nodes.push(only_node(tree, usable, cpus)?)?;
     }
     place_homeless(tree, &mut nodes, cpus)?;
+    if tree.text(format_args!("/proc/cmdline"))?.is_some_and(is_emulated) {
+        tree.notes.add(format_args!("/proc/cmdline: the kernel was told to make the nodes up (numa=fake)"))?;
+    }
     let distances = read_distances(tree, &online, &nodes)?;
     Ok((nodes, distances))
 }
@@ -124,6 +127,11 @@ fn place_homeless(tree: &mut Tree, nodes: &mut [Node], cpus: &mut [Cpu]) -> Resu
         &mut tree.notes,
         "claimed by no NUMA node; put where the rest of its package is, or else in the first node",
     )
+}
+
+/// Whether the kernel's command line asks for emulated nodes.
+fn is_emulated(command_line: &[u8]) -> bool {
+    command_line.split(|&byte| byte.is_ascii_whitespace()).any(|word| word.starts_with(b"numa=fake"))
 }
 
 /// The bytes in a line such as `MemTotal: 8386704 kB`, with or without `Node 0` before it.

@@ -5,26 +5,50 @@ use super::fixture::Root;
 use super::tests::assert_sane;
 use super::{CpuSet, Proximity, Topology};
 use crate::os::alloc::Allocator;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Reads a recorded machine; `None`, said aloud, where the records are not at hand.
-fn recorded(name: &str) -> Option<Topology> {
-    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/topologies").join(format!("{name}.tar.bz2"));
+/// What is not read, and is most of it.
+const UNREAD: [&str; 14] = [
+    "*/proc/device-tree",
+    "*/sys/bus",
+    "*/sys/class",
+    "*/sys/devices/pci*",
+    "*/dev",
+    "*/node*/memory*",
+    "*/cpufreq",
+    "*/cpuidle",
+    "*/thermal_throttle",
+    "*/crash_notes",
+    "*/power",
+    "*/number_of_sets",
+    "*/ways_of_associativity",
+    "*/physical_line_partition",
+];
+
+/// The names of the machines beside the checkout; none where there are none.
+#[cfg(feature = "hwloc")]
+pub(super) fn names() -> Vec<String> {
+    let Ok(folder) = std::fs::read_dir(folder()) else { return Vec::new() };
+    let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| Some(name.strip_suffix(".tar.bz2")?.to_owned())).collect()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/topologies")
+}
+
+/// Unpacks a recorded machine and gives its root; `None`, said aloud, where the records are not at hand.
+pub(super) fn unpack(name: &str, target: &Root) -> Option<String> {
+    let archive = folder().join(format!("{name}.tar.bz2"));
     if !archive.exists() {
         println!("skipped: no {name} beside the checkout");
         return None;
     };
-    let target = Root::new();
-    // Only what is read is unpacked: the rest is most of it.
-    let unread = ["*/proc/device-tree", "*/sys/bus", "*/sys/class", "*/sys/devices/pci*", "*/dev", "*/node*/memory*"];
-    let unread_of_a_cpu =
-        ["*/cpufreq", "*/cpuidle", "*/thermal_throttle", "*/crash_notes", "*/power", "*/core_siblings*"];
-    let unread_of_a_cache = ["*/number_of_sets", "*/ways_of_associativity", "*/physical_line_partition"];
     let unpacked = Command::new("tar")
         .arg("xjf")
         .arg(&archive)
-        .args(unread.iter().chain(&unread_of_a_cpu).chain(&unread_of_a_cache).map(|name| format!("--exclude={name}")))
+        .args(UNREAD.iter().map(|name| format!("--exclude={name}")))
         .arg("-C")
         .arg(target.path())
         .status();
@@ -34,7 +58,13 @@ fn recorded(name: &str) -> Option<Topology> {
     }
     let entries: Vec<_> = std::fs::read_dir(target.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [root] = &entries[..] else { panic!("{name} does not hold one directory: {entries:?}") };
-    let topology = Topology::read(Allocator::SYSTEM, root.to_str().unwrap(), None).unwrap();
+    Some(root.to_str().unwrap().to_owned())
+}
+
+fn recorded(name: &str) -> Option<Topology> {
+    let target = Root::new();
+    let root = unpack(name, &target)?;
+    let topology = Topology::read(Allocator::SYSTEM, root, None).unwrap();
     println!("{name}: {:?} {:?}", topology.caches(), topology.notes());
     assert_sane(&topology);
     Some(topology)

@@ -6,7 +6,7 @@ use crate::os::alloc::{Allocator, List};
 use crate::topology::cpu_set::CpuSet;
 use crate::topology::notes::Tally;
 use crate::topology::tree::{Format, Tree};
-use crate::topology::{Cpu, Topology, caches, nodes, quota};
+use crate::topology::{Caches, Cpu, Node, Topology, caches, nodes, quota};
 
 pub(super) const CPU: &str = "/sys/devices/system/cpu";
 
@@ -25,11 +25,22 @@ pub(super) enum Allowed {
     Asked,
 }
 
+/// Sets the groups of CPUs whose nodes and kernel's package numbers are known, and finds the caches to plan for.
+pub(super) type Describe = fn(&mut Tree, &mut [Cpu], &mut [Node]) -> Result<Caches>;
+
+/// The groups as the kernel's files tell them.
+pub(super) fn describe(tree: &mut Tree, cpus: &mut [Cpu], _: &mut [Node]) -> Result<Caches> {
+    number_packages(tree, cpus)?;
+    read_cores(tree, cpus)?;
+    caches::read(tree, cpus)
+}
+
 pub(super) fn read(
     allocator: Allocator,
     root: &[u8],
     allowed: Option<&CpuSet>,
     certainty: Allowed,
+    describe: Describe,
 ) -> Result<Topology> {
     let mut tree = Tree::new(allocator, root)?;
     let usable = usable_cpus(&mut tree, allowed, certainty)?;
@@ -52,10 +63,8 @@ pub(super) fn read(
         let package = tree.number(format_args!("{CPU}/cpu{}/topology/physical_package_id", cpu.number))?;
         cpu.package = package.unwrap_or(UNKNOWN);
     }
-    let (nodes, distances) = nodes::read(&mut tree, &usable, &mut cpus)?;
-    number_packages(&mut tree, &mut cpus)?;
-    read_cores(&mut tree, &mut cpus)?;
-    let caches = caches::read(&mut tree, &mut cpus)?;
+    let (mut nodes, distances) = nodes::read(&mut tree, &usable, &mut cpus)?;
+    let caches = describe(&mut tree, &mut cpus, &mut nodes)?;
     read_capacities(&mut tree, &mut cpus)?;
     let quota = quota::read(&mut tree)?;
     Ok(Topology { cpus, nodes, distances, caches, quota, notes: tree.notes })
@@ -118,7 +127,7 @@ pub(super) fn position(cpus: &[Cpu], number: u32) -> Option<usize> {
 }
 
 /// Turns the kernel's package numbers into groups.
-fn number_packages(tree: &mut Tree, cpus: &mut [Cpu]) -> Result<()> {
+pub(super) fn number_packages(tree: &mut Tree, cpus: &mut [Cpu]) -> Result<()> {
     let mut without = Tally::new();
     // The kernel's number, or that of the node: two name spaces, told apart by the flag.
     let mut seen: List<(bool, u32)> = List::new(tree.allocator());

@@ -212,11 +212,13 @@ fn only_allowed_cpus_that_are_online_are_usable() {
 fn what_the_kernel_allows_counts_more_than_files_that_say_otherwise() {
     let root = Machine::PLAIN.files().write();
     let allowed = set([100, 101]);
-    let topology = sysfs::read(Allocator::SYSTEM, root.as_str().as_bytes(), Some(&allowed), Allowed::Certain).unwrap();
+    let topology =
+        sysfs::read(Allocator::SYSTEM, root.as_str().as_bytes(), Some(&allowed), Allowed::Certain, sysfs::describe)
+            .unwrap();
     assert_sane(&topology);
     assert!(topology.cpus().iter().map(|cpu| cpu.number).eq([100, 101]));
     assert!(notes(&topology).contains("100-101"), "{}", notes(&topology));
-    assert!(sysfs::read(Allocator::SYSTEM, b"/", Some(&set([])), Allowed::Certain).is_err());
+    assert!(sysfs::read(Allocator::SYSTEM, b"/", Some(&set([])), Allowed::Certain, sysfs::describe).is_err());
 }
 
 #[test]
@@ -258,6 +260,15 @@ fn nodes_of_memory_only_and_of_cpus_only_find_the_nearest_memory() {
     assert_eq!(topology.nearest_memory(2), Some(3));
     assert_eq!(topology.nearest_memory(1), Some(3), "its own memory is not allowed");
     assert_eq!(topology.nearest_memory(6), None);
+}
+
+#[test]
+fn emulated_nodes_are_said_to_be() {
+    let mut files = Machine::PLAIN.files();
+    files.add("/proc/cmdline".into(), "BOOT_IMAGE=/vmlinuz numa=fake=4 quiet".into());
+    assert!(notes(&read_files(&files)).contains("numa=fake"));
+    files.add("/proc/cmdline".into(), "BOOT_IMAGE=/vmlinuz xnuma=fake=4 numa=off".into());
+    assert!(!notes(&read_files(&files)).contains("numa=fake"));
 }
 
 #[test]
