@@ -6,4 +6,6 @@ pub mod clock;
 pub mod file;
 pub mod fork;
 pub mod futex;
+pub mod mempolicy;
+pub mod pages;
 pub mod thread;
