@@ -272,6 +272,36 @@
 #define VGPU_WAIT_BLOCK 2
 
 /**
+ * The victim is on the same core. The first of the indices into vgpu_worker_stats.steals_tried and steals_done.
+ */
+#define VGPU_SAME_CORE 0
+
+/**
+ * The victim is behind the same L2 or L3 cache.
+ */
+#define VGPU_SAME_CACHE 1
+
+/**
+ * The victim is in the same NUMA node.
+ */
+#define VGPU_SAME_NODE 2
+
+/**
+ * The victim is in another NUMA node.
+ */
+#define VGPU_OTHER_NODE 3
+
+/**
+ * It is not known how far the victim is: one of the two workers is not pinned.
+ */
+#define VGPU_UNKNOWN_DISTANCE 4
+
+/**
+ * How many distances there are.
+ */
+#define VGPU_DISTANCES 5
+
+/**
  * When a vertex fails, only those are skipped that come after it. Without this flag nothing is started any more.
  */
 #define VGPU_GRAPH_SKIP_SUCCESSORS 1
@@ -445,6 +475,107 @@ typedef struct vgpu_task_storage {
      */
     uint64_t opaque[64];
 } vgpu_task_storage;
+
+/**
+ * What a pool has done since it was made. Set struct_size and worker_size to the sizes of the two structs as the program was
+ * compiled; a newer library fills no more than that, and zeroes what it does not know.
+ */
+typedef struct vgpu_stats {
+    /**
+     * sizeof(vgpu_stats); set by the caller.
+     */
+    uint32_t struct_size;
+    /**
+     * sizeof(vgpu_worker_stats); set by the caller.
+     */
+    uint32_t worker_size;
+    /**
+     * How many workers the pool has.
+     */
+    uint32_t num_workers;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * How long the pool has existed, in nanoseconds.
+     */
+    uint64_t elapsed_ns;
+    /**
+     * Tasks run to their end by threads that are not workers, because the inbox was full.
+     */
+    uint64_t executed_outside;
+} vgpu_stats;
+
+/**
+ * What one worker has done. Times are in nanoseconds; what is left of elapsed_ns, the worker was busy.
+ */
+typedef struct vgpu_worker_stats {
+    /**
+     * Submitted tasks that it has run to their end.
+     */
+    uint64_t executed;
+    /**
+     * Forked jobs that it has made public. Those that stayed private are not counted.
+     */
+    uint64_t promoted;
+    /**
+     * Public jobs that it took back itself, which nobody had stolen.
+     */
+    uint64_t reclaimed;
+    /**
+     * Its looks into other workers' deques, by how far the victim was: index VGPU_SAME_CORE and so on.
+     */
+    uint64_t steals_tried[VGPU_DISTANCES];
+    /**
+     * Those that found a job.
+     */
+    uint64_t steals_done[VGPU_DISTANCES];
+    /**
+     * Tasks it took that were queued at another worker.
+     */
+    uint64_t migrations;
+    /**
+     * How often it went to sleep.
+     */
+    uint64_t parks;
+    /**
+     * How often it was called because there was work.
+     */
+    uint64_t wakeups;
+    /**
+     * For how long it looked for work.
+     */
+    uint64_t searching_ns;
+    /**
+     * For how long it slept.
+     */
+    uint64_t sleeping_ns;
+    /**
+     * How many tasks are queued at it now.
+     */
+    uint64_t queued;
+    /**
+     * The most tasks that were seen queued at it.
+     */
+    uint64_t inbox_high_water;
+    /**
+     * The most public jobs it had at a time.
+     */
+    uint64_t deque_high_water;
+    /**
+     * How often it was found on another CPU than its own, and was put back.
+     */
+    uint64_t pin_repairs;
+    /**
+     * The CPU it is pinned to; UINT32_MAX if it is not.
+     */
+    uint32_t cpu;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} vgpu_worker_stats;
 
 /**
  * Told the outcome of a task by the thread that completes it. It must not wait.
@@ -726,6 +857,42 @@ VGPU_API vgpu_status vgpu_pool_wait_all(struct vgpu_pool *pool);
  * @note Thread safety: any thread.
  */
 VGPU_API uint32_t vgpu_available_cpus(void);
+
+/**
+ * Reads what a pool's workers have done. Costs a few loads for each worker, and disturbs nobody: the counts are those of a moment
+ * ago, and exact about everything that the caller has waited for.
+ *
+ *     vgpu_stats stats = {sizeof stats, sizeof(vgpu_worker_stats)};
+ *     vgpu_worker_stats workers[64];
+ *     if (vgpu_pool_stats(pool, &stats, workers, 64) == VGPU_OK) ...
+ *
+ * @param pool      the pool
+ * @param stats     where the pool's part goes; struct_size and worker_size are set
+ * @param workers   where the workers' parts go, in order; may be NULL if capacity is 0
+ * @param capacity  how many there is room for; workers beyond it are left out, stats->num_workers says how many there are
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY. On failure nothing is written
+ * @note Thread safety: any thread, tasks included. Does not block.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_stats(const struct vgpu_pool *pool,
+                                                    struct vgpu_stats *stats,
+                                                    struct vgpu_worker_stats *workers,
+                                                    uint32_t capacity);
+
+/**
+ * Says in words what a pool's workers have done and what held them up: a line for all, and one for each thing that stands out, such
+ * as "- worker 3 searched 61 % of the time while worker 0 held 412 tasks: ...".
+ *
+ * @param pool    the pool
+ * @param buffer  where the text goes, always terminated, cut if there is too little room; may be NULL if size is 0
+ * @param size    how many bytes there are
+ * @param length  where the length of the whole text goes, without its end; may be NULL
+ * @return VGPU_OK, also if the text was cut; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY
+ * @note Thread safety: any thread, tasks included. Does not block.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_report(const struct vgpu_pool *pool,
+                                                     char *buffer,
+                                                     size_t size,
+                                                     size_t *length);
 
 /**
  * Waits until the task is done, and says how it ended. May be called again; the handle stays.

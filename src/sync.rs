@@ -262,6 +262,41 @@ impl Hint {
     }
 }
 
+/// A number that one thread keeps and any thread may read: for statistics, by which nobody decides anything. Keeping it is a plain
+/// load and a plain store. A reader finds a number that was right a moment ago, and never one that was not; what the owner counted
+/// before something that the reader has waited for is in it. The checkers do not explore what it may hold.
+#[derive(Debug, Default)]
+pub struct Count(core::sync::atomic::AtomicU64);
+
+impl Count {
+    /// The number, perhaps a moment old.
+    #[inline(always)]
+    pub fn get(&self) -> u64 {
+        self.0.load(core::sync::atomic::Ordering::Relaxed)
+    }
+    /// Sets it. For its owner alone, as what follows.
+    #[inline(always)]
+    pub fn set(&self, value: u64) {
+        self.0.store(value, core::sync::atomic::Ordering::Relaxed);
+    }
+    /// Adds to it.
+    #[inline(always)]
+    pub fn add(&self, more: u64) {
+        self.set(self.get().wrapping_add(more));
+    }
+    /// Makes it as large as `value` if it is smaller.
+    #[inline(always)]
+    pub fn raise(&self, value: u64) {
+        if value > self.get() {
+            self.set(value);
+        }
+    }
+    /// Adds to a number that has no owner; any thread may.
+    pub fn add_shared(&self, more: u64) {
+        self.0.fetch_add(more, core::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 /// How long a worker may look for work before it goes to sleep: a time, not a number of rounds, because rounds take
 /// anything from nanoseconds to milliseconds. Under the checkers, one round.
 #[derive(Debug)]
@@ -275,6 +310,10 @@ impl SearchBudget {
     /// Whether the budget is spent; to be asked once a round.
     pub fn is_spent(&mut self) -> bool {
         self.0.is_spent()
+    }
+    /// The moment at which it was last asked, or else started. Under the checkers, 0.
+    pub fn last_ns(&self) -> u64 {
+        self.0.last_ns()
     }
 }
 
@@ -332,14 +371,20 @@ mod imp {
     #[derive(Debug)]
     pub(super) struct Budget {
         end_ns: u64,
+        last_ns: u64,
     }
 
     impl Budget {
         pub(super) fn new(ns: u64) -> Budget {
-            Budget { end_ns: os::clock::monotonic_ns().saturating_add(ns) }
+            let now = os::clock::monotonic_ns();
+            Budget { end_ns: now.saturating_add(ns), last_ns: now }
         }
         pub(super) fn is_spent(&mut self) -> bool {
-            os::clock::monotonic_ns() >= self.end_ns
+            self.last_ns = os::clock::monotonic_ns();
+            self.last_ns >= self.end_ns
+        }
+        pub(super) fn last_ns(&self) -> u64 {
+            self.last_ns
         }
     }
 

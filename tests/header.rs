@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "mod",
     "status",
     "error",
@@ -16,6 +16,7 @@ const ORDER: [&str; 19] = [
     "config",
     "pool",
     "submit",
+    "stats",
     "task",
     "future",
     "group",

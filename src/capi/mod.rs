@@ -18,5 +18,6 @@ pub mod pool;
 pub mod reduce;
 pub mod scan;
 pub mod sort;
+pub mod stats;
 pub mod status;
 pub mod worker;

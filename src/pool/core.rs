@@ -4,6 +4,7 @@
 
 use super::blocks::{Blocks, Taker};
 use super::config::{Config, DEFAULT_HELP_DEPTH, DEFAULT_INBOX_CAPACITY, WaitPolicy, WhenFull};
+use super::counters::{Counters, Statistics};
 use super::detached::{Batch, Detached, Entry};
 use super::fork_join::Job;
 use super::future::Future;
@@ -42,6 +43,7 @@ pub struct Core {
     shutdown: Shutdown,
     when_full: WhenFull,
     last_helper: LastHelper,
+    statistics: Statistics,
     wait_policy: WaitPolicy,
     help_depth: u32,
     allocator: Allocator,
@@ -82,6 +84,7 @@ impl Core {
             shutdown: Shutdown::new(),
             when_full,
             last_helper: LastHelper::new(workers),
+            statistics: Statistics::new(allocator, workers)?,
             wait_policy,
             help_depth: match config.help_depth {
                 0 => DEFAULT_HELP_DEPTH,
@@ -119,6 +122,14 @@ impl Core {
 
     pub(crate) fn last_helper(&self) -> &LastHelper {
         &self.last_helper
+    }
+
+    pub(crate) fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    pub(crate) fn statistics_mut(&mut self) -> &mut Statistics {
+        &mut self.statistics
     }
 
     pub(crate) fn wait_policy(&self) -> WaitPolicy {
@@ -472,7 +483,11 @@ impl Core {
                 worker.promote_all();
                 action(worker);
             }
-            None => Worker::guest(self).run_as_current(action),
+            None => {
+                let counters = Counters::default();
+                Worker::guest(self, &counters).run_as_current(action);
+                self.statistics.add_outside(&counters);
+            }
         }
     }
 

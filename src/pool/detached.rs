@@ -129,6 +129,7 @@ impl Taken {
         }
         // SAFETY: taken once, and the table fits.
         let outcome = unsafe { (self.table.run)(self.entry, worker) };
+        worker.counters().executed.add(1);
         if let Err(error) = outcome {
             // SAFETY: the group lives until the task is counted off.
             if let Some(group) = unsafe { group.as_ref() } {

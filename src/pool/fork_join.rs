@@ -233,6 +233,7 @@ impl Worker {
         // SAFETY: this thread is the worker, and owns its deque.
         if let Some(newest) = unsafe { self.deque().pop() } {
             debug_assert_eq!(newest, NonNull::from(job));
+            self.counters().reclaimed.add(1);
             return true;
         }
         self.wait_for_thief(done);
@@ -287,6 +288,9 @@ impl Worker {
             return false;
         }
         self.forks().promoted(link);
+        let counters = self.counters();
+        counters.promoted.add(1);
+        counters.deque_high_water.raise(self.deque().len() as u64);
         self.core().sleep().notify_one(self.index() + 1);
         true
     }

@@ -19,21 +19,27 @@
 mod blocks;
 pub mod config;
 pub mod core;
+mod counters;
 pub(crate) mod detached;
 pub(crate) mod fork_join;
 pub mod future;
 pub mod group;
+pub mod report;
 pub mod scope;
 pub(crate) mod shelf;
+pub mod stats;
 pub(crate) mod task;
 mod threads;
 mod wait;
 pub mod worker;
 
 pub use config::{Config, Hooks, Pinning, WaitPolicy, WhenFull};
+pub use counters::Distance;
 pub use future::Future;
 pub use group::Group;
+pub use report::Report;
 pub use scope::Scope;
+pub use stats::{Stats, Steals, WorkerStats};
 pub use worker::Worker;
 
 use self::core::Core;
@@ -86,6 +92,22 @@ impl Pool {
     /// The caches of the machine the pool was made for.
     pub fn caches(&self) -> Caches {
         self.caches
+    }
+
+    /// What the workers have done since the pool was made. Costs a few loads a worker; the counts are those of a moment ago, and
+    /// exact about everything that the caller has waited for.
+    ///
+    /// Errors: [`OutOfMemory`](crate::error::Status::OutOfMemory).
+    pub fn stats(&self) -> Result<Stats> {
+        Stats::read(&self.core)
+    }
+
+    /// What held the pool up since it was made, in words; to be printed. For a part of that time, take [`stats`](Self::stats) at
+    /// its two ends and print [`Stats::since`]'s [`report`](Stats::report).
+    ///
+    /// Errors: [`OutOfMemory`](crate::error::Status::OutOfMemory).
+    pub fn report(&self) -> Result<Report> {
+        Ok(self.stats()?.report())
     }
 
     /// Where the pool's memory comes from.

@@ -261,6 +261,7 @@ impl TaskRef {
         self.header().completion.begin(worker.index());
         // SAFETY: claimed just now; the vtable fits the task.
         let outcome = worker.nested(|| unsafe { (self.header().vtable.run)(self.0, worker) });
+        worker.counters().executed.add(1);
         // SAFETY: claimed, so this thread completes it; the pool is alive by contract.
         unsafe { self.complete(outcome) };
         true

@@ -82,7 +82,10 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     };
     let workers = if config.workers == 0 { topology.default_worker_count() } else { config.workers }.min(MAX_WORKERS);
     let placement = topology.placement(workers)?;
-    let core = Owned::new(config.allocator, Core::new(workers, config)?)?;
+    let mut core = Owned::new(config.allocator, Core::new(workers, config)?)?;
+    if config.pinning != Pinning::Off {
+        core.statistics_mut().set_places(topology, &placement);
+    }
     let mut name = [0; PREFIX];
     let used = config.name_prefix.floor_char_boundary(PREFIX);
     name[..used].copy_from_slice(&config.name_prefix.as_bytes()[..used]);
@@ -107,6 +110,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         let thread = match spawn(options) {
             Err(error) if error.status() == Status::Affinity && config.pinning == Pinning::Preferred => {
                 pool.threads.unpinned += 1;
+                pool.core.statistics().set_loose(index);
                 spawn(Options { cpu: None, ..options })
             }
             result => result,

@@ -124,7 +124,7 @@ impl Worker {
             let found = if last_helper.enter(is_open) {
                 self.find(target, deadline_ns)
             } else if policy == WaitPolicy::Block || !has_stack {
-                target.block(deadline_ns);
+                self.sleep(|| target.block(deadline_ns));
                 None
             } else {
                 self.follow(target, deadline_ns)
@@ -161,15 +161,21 @@ impl Worker {
     fn follow(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
         let mut nap_ns = SHORTEST_NAP_NS;
         loop {
-            let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
-            while !target.is_done() && !budget.is_spent() {
-                if let Some(job) = target.performer().and_then(|performer| self.steal_from(performer)) {
-                    return Some(job);
+            let found = self.searching(|budget| {
+                while !target.is_done() && !budget.is_spent() {
+                    if let Some(job) = target.performer().and_then(|performer| self.steal_from(performer)) {
+                        return Some(job);
+                    }
+                    spin_loop();
                 }
-                spin_loop();
+                None
+            });
+            if found.is_some() {
+                return found;
             }
             let nap_end = clock::monotonic_ns() + nap_ns;
-            let is_done = target.block(Some(deadline_ns.map_or(nap_end, |deadline| deadline.min(nap_end))));
+            let nap_end = deadline_ns.map_or(nap_end, |deadline| deadline.min(nap_end));
+            let is_done = self.sleep(|| target.block(Some(nap_end)));
             if is_done || is_late(deadline_ns) {
                 return None;
             }
@@ -203,21 +209,21 @@ impl Worker {
         let mut searching = sleep.try_begin_search();
         loop {
             if searching {
-                let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
-                let found = loop {
-                    if let Some(work) = self.steal(target.performer()) {
-                        break Some(work);
+                let ended = self.searching(|budget| {
+                    loop {
+                        if let Some(work) = self.steal(target.performer()) {
+                            break Some(Some(work));
+                        }
+                        if target.is_done() || is_late(deadline_ns) {
+                            break Some(None);
+                        }
+                        if budget.is_spent() {
+                            break None;
+                        }
+                        spin_loop();
                     }
-                    if target.is_done() || is_late(deadline_ns) {
-                        sleep.end_search(self.index(), || core.has_work());
-                        return None;
-                    }
-                    if budget.is_spent() {
-                        break None;
-                    }
-                    spin_loop();
-                };
-                if found.is_some() {
+                });
+                if let Some(found) = ended {
                     sleep.end_search(self.index(), || core.has_work());
                     return found;
                 }
@@ -226,12 +232,35 @@ impl Worker {
             let registered = target.register_helper();
             sleep.announce(self.index(), searching);
             if registered && !core.has_work() && !target.is_done() {
-                sleep.park(self.index(), deadline_ns);
+                self.sleep(|| sleep.park(self.index(), deadline_ns));
             }
-            sleep.withdraw(self.index());
+            if sleep.withdraw(self.index()) {
+                self.counters().wakeups.add(1);
+            }
             sleep.wait_on(self.index(), 0);
             searching = true;
         }
+    }
+
+    /// Searches for a bounded time, which is counted.
+    fn searching<R>(&self, search: impl FnOnce(&mut SearchBudget) -> R) -> R {
+        let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
+        let watch = &self.counters().searching;
+        watch.start(budget.last_ns());
+        let result = search(&mut budget);
+        watch.stop(budget.last_ns());
+        result
+    }
+
+    /// Sleeps, which is counted. Who has slept may wake up elsewhere.
+    fn sleep<R>(&self, sleep: impl FnOnce() -> R) -> R {
+        let counters = self.counters();
+        counters.parks.add(1);
+        counters.sleeping.start(clock::monotonic_ns());
+        let result = sleep();
+        counters.sleeping.stop(clock::monotonic_ns());
+        self.core().statistics().repair_pin(self.index());
+        result
     }
 
     /// Runs a piece of work one level deeper, with the pool's own way to wait.

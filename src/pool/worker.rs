@@ -5,6 +5,7 @@
 
 use super::config::WaitPolicy;
 use super::core::Core;
+use super::counters::Counters;
 use super::detached::{Dues, Taken};
 use super::fork_join::Job;
 use super::task::TaskRef;
@@ -43,6 +44,7 @@ pub struct Worker {
     /// wherever it is begun.
     pub(super) stack_reserve: usize,
     dues: Dues,
+    counters: *const Counters,
 }
 
 /// Roughly where the stack ends that is in use.
@@ -88,11 +90,13 @@ impl Worker {
             stack_reserve: stack_mark(usize::MAX, 2),
             stack_limit: stack_mark(STACK_LIMIT, 8),
             dues: Dues::new(),
+            counters: core.statistics().of(index),
         }
     }
 
-    /// A thread from outside that runs tasks of the pool for a moment. It never helps, so its stack does not matter.
-    pub(crate) fn guest(core: &Core) -> Worker {
+    /// A thread from outside that runs tasks of the pool for a moment, and counts them in `counters`. It never helps, so its
+    /// stack does not matter.
+    pub(crate) fn guest(core: &Core, counters: &Counters) -> Worker {
         Worker {
             forks: ForkStack::new(),
             deque: core.deque(0),
@@ -104,6 +108,7 @@ impl Worker {
             stack_reserve: 0,
             stack_limit: 0,
             dues: Dues::new(),
+            counters,
         }
     }
 
@@ -145,6 +150,12 @@ impl Worker {
     }
 
     #[inline(always)]
+    pub(crate) fn counters(&self) -> &Counters {
+        // SAFETY: a worker's live as long as the core, a guest's as long as the guest.
+        unsafe { &*self.counters }
+    }
+
+    #[inline(always)]
     pub(crate) fn forks(&self) -> &ForkStack {
         &self.forks
     }
@@ -168,6 +179,7 @@ impl Worker {
         if !self.deque().is_empty() {
             // SAFETY: this thread is the worker, and owns its deque.
             if let Some(job) = unsafe { self.deque().pop() } {
+                self.counters().reclaimed.add(1);
                 return Some(Work::Job(job));
             }
         }
@@ -175,13 +187,26 @@ impl Worker {
     }
 
     fn take_task(&self) -> Option<Work> {
+        let (steps, entry) = self.core().inbox().pop_and_tell(self.index)?;
         // SAFETY: the queue's reference comes with the pointer, and what has no table is a task that is held.
-        self.core().inbox().pop(self.index).map(|entry| unsafe {
+        let work = unsafe {
             match entry.as_ref().detached {
                 Some(table) => Work::Detached(Taken::adopt(entry, table)),
                 None => Work::Task(TaskRef::adopt(entry.cast())),
             }
-        })
+        };
+        self.count_taken(steps != 0, matches!(work, Work::Task(_)));
+        Some(work)
+    }
+
+    #[inline]
+    fn count_taken(&self, migrated: bool, held: bool) {
+        let counters = self.counters();
+        if migrated {
+            counters.migrations.add(1);
+        } else if counters.is_look_due(held) && !self.is_guest() {
+            counters.inbox_high_water.raise(1 + self.core().inbox().len(self.index) as u64);
+        }
     }
 
     /// The oldest fork of another worker, or any task. It begins with the worker that it waits for, else with a random one.
@@ -196,8 +221,13 @@ impl Worker {
         if victim == self.index || victim >= core.workers() {
             return None;
         }
+        let (counters, distance) = (self.counters(), core.statistics().distance(self.index, victim));
+        counters.steals_tried[distance as usize].add(1);
         match core.deque(victim).steal() {
-            Steal::Got(job) => Some(Work::Job(job)),
+            Steal::Got(job) => {
+                counters.steals_done[distance as usize].add(1);
+                Some(Work::Job(job))
+            }
             _ => None,
         }
     }

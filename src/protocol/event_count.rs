@@ -199,14 +199,16 @@ impl EventCount {
         self.seats[worker].parker.park(deadline_ns);
     }
 
-    /// Ends the announcement. From here on this worker is a searcher, whether it was claimed or not.
+    /// Ends the announcement. From here on this worker is a searcher, whether it was claimed or not; says whether it was.
     #[inline]
-    pub fn withdraw(&self, worker: usize) {
+    pub fn withdraw(&self, worker: usize) -> bool {
         let bit = 1 << (worker % BITS);
-        if self.sleeping[worker / BITS].fetch_and(!bit, site::WITHDRAW) & bit != 0 {
+        let claimed = self.sleeping[worker / BITS].fetch_and(!bit, site::WITHDRAW) & bit == 0;
+        if !claimed {
             self.searching.fetch_add(1, RELAXED);
         }
         self.seats[worker].claims.overwrite();
+        claimed
     }
 
     /// About how many workers search or sleep. A hint: it may be late.

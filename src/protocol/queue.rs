@@ -218,6 +218,11 @@ impl<T> ShardedQueue<T> {
         self.shards[0].slots.len()
     }
 
+    /// How many elements there seem to be in a shard.
+    pub fn len(&self, shard: usize) -> usize {
+        self.shards[shard].len()
+    }
+
     fn starting_at(&self, home: usize) -> impl Iterator<Item = &Shard<T>> {
         let start = home % self.shards.len();
         self.shards[start..].iter().chain(&self.shards[..start])
@@ -245,7 +250,13 @@ impl<T> ShardedQueue<T> {
     /// Takes the oldest element of the home shard, or of the next that has one.
     #[inline]
     pub fn pop(&self, home: usize) -> Option<NonNull<T>> {
-        self.starting_at(home).find_map(Shard::pop)
+        self.pop_and_tell(home).map(|(_, element)| element)
+    }
+
+    /// As [`pop`](Self::pop), and says how many shards it had to go on from home.
+    #[inline]
+    pub fn pop_and_tell(&self, home: usize) -> Option<(usize, NonNull<T>)> {
+        self.starting_at(home).enumerate().find_map(|(steps, shard)| Some((steps, shard.pop()?)))
     }
 
     /// Whether any shard has an element ready; see [`Shard::has_work`].
