@@ -11,6 +11,7 @@
 //! | [`queue`] | each pushed task is taken exactly once, in order within a shard |
 //! | [`parker`] | one thread sleeps, a permit given before or during the sleep is not lost |
 //! | [`event_count`] | no worker sleeps while there is work that nobody looks for |
+//! | [`event_log`] | what was recorded is read whole, and only when its session is over |
 //! | [`completion`] | a result is set once, and whoever waits for it wakes and sees it |
 //! | [`countdown`] | a count reaches zero, and whoever waits for that wakes and sees all that was counted |
 //! | [`arrivals`] | a vertex is started once, by the last of its predecessors, and sees what all of them did |
@@ -26,6 +27,7 @@ pub mod completion;
 pub mod countdown;
 pub mod deque;
 pub mod event_count;
+pub mod event_log;
 pub mod first;
 pub mod fork_stack;
 pub mod free_list;
@@ -57,6 +59,7 @@ pub const SITES: &[&[Site]] = &[
     queue::SITES,
     parker::SITES,
     event_count::SITES,
+    event_log::SITES,
     completion::SITES,
     countdown::SITES,
     task_state::SITES,

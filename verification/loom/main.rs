@@ -9,6 +9,7 @@ mod deque;
 mod deque_machine;
 mod deque_zoo;
 mod event_count;
+mod event_log;
 mod explore;
 mod first;
 #[path = "../zoo/fork_frames.rs"]
@@ -54,5 +55,7 @@ mod worker_loop;
 mod wrong_deque;
 #[path = "../zoo/wrong_homes.rs"]
 mod wrong_homes;
+#[path = "../zoo/wrong_log.rs"]
+mod wrong_log;
 #[path = "../zoo/wrong_queue.rs"]
 mod wrong_queue;

@@ -3,7 +3,9 @@
 use crate::model::Model;
 use crate::mpmc::Layout::AllSpawned;
 use crate::steal_deque::Layout::{OwnerOnMain, OwnerSpawned};
-use crate::{arrivals, completion, countdown, deque, event_count, free_list, parker, queue, run_gate, task_state};
+use crate::{
+    arrivals, completion, countdown, deque, event_count, event_log, free_list, parker, queue, run_gate, task_state,
+};
 use std::sync::atomic::Ordering::{self, *};
 use vgpu_pool::protocol::SITES;
 use vgpu_pool::protocol::event_count::EventCount;
@@ -56,6 +58,10 @@ fn killers() -> Vec<Killer> {
         Killer("event_count.CLAIM", &[Relaxed], one_and_one),
         Killer("event_count.WITHDRAW", &[Relaxed], one_and_one),
         Killer("event_count.END_SEARCH_FENCE", FENCE, last_searcher_leaves),
+        Killer("event_log.OBSERVE", &[Relaxed], event_log::reader_against_start()),
+        Killer("event_log.RELEASE", &[Relaxed], event_log::reader_against_start()),
+        Killer("event_log.PUBLISH", &[Relaxed], event_log::two_sessions()),
+        Killer("event_log.COLLECT", &[Relaxed], event_log::two_sessions()),
         Killer("completion.SET", &[Acquire, Relaxed], completion::WAIT),
         Killer("completion.SET", &[Release], completion::CALLBACK),
         Killer("completion.READ", &[Relaxed], completion::WAIT),
