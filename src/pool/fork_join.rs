@@ -288,9 +288,7 @@ impl Worker {
             return false;
         }
         self.forks().promoted(link);
-        let counters = self.counters();
-        counters.promoted.add(1);
-        counters.deque_high_water.raise(self.deque().len() as u64);
+        self.count_promoted();
         self.core().sleep().notify_one(self.index() + 1);
         true
     }

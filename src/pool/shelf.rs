@@ -65,6 +65,7 @@ impl<'w> Shelf<'w> {
         if unsafe { self.worker.deque().push(job) }.is_err() {
             return false;
         }
+        self.worker.count_promoted();
         self.worker.core().sleep().notify_one(self.worker.index() + 1);
         true
     }
@@ -76,6 +77,8 @@ impl<'w> Shelf<'w> {
             return None;
         }
         // SAFETY: the shelf is open, so this thread owns the deque.
-        unsafe { self.worker.deque().pop() }
+        let job = unsafe { self.worker.deque().pop() };
+        self.worker.counters().reclaimed.add(u64::from(job.is_some()));
+        job
     }
 }

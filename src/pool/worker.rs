@@ -199,6 +199,14 @@ impl Worker {
         Some(work)
     }
 
+    /// Counts a job that was just put into the deque.
+    #[inline]
+    pub(super) fn count_promoted(&self) {
+        let counters = self.counters();
+        counters.promoted.add(1);
+        counters.deque_high_water.raise(self.deque().len() as u64);
+    }
+
     #[inline]
     fn count_taken(&self, migrated: bool, held: bool) {
         let counters = self.counters();
