@@ -55,7 +55,7 @@ impl Stopwatch {
     const RUNS: u64 = 1;
 
     pub(crate) fn start(&self, now_ns: u64) {
-        self.0.set(self.0.get().wrapping_sub(now_ns) & !Stopwatch::RUNS | Stopwatch::RUNS);
+        self.0.set((self.0.get().wrapping_sub(now_ns) & !Stopwatch::RUNS) | Stopwatch::RUNS);
     }
 
     pub(crate) fn stop(&self, now_ns: u64) {

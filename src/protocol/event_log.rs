@@ -91,7 +91,7 @@ impl Default for Recorder {
 }
 
 fn session_of(word: u64) -> Session {
-    Session(word / SESSION & SESSIONS)
+    Session((word / SESSION) & SESSIONS)
 }
 
 impl Recorder {
@@ -212,7 +212,7 @@ impl<T: Copy> Log<T> {
             }
             None => self.dropped.store(self.dropped.load(RELAXED) + 1, RELAXED),
         }
-        self.head.store(session.0 << LENGTH_BITS | length, site::PUBLISH);
+        self.head.store((session.0 << LENGTH_BITS) | length, site::PUBLISH);
     }
 
     /// Calls `each` with every event of the claim's session, oldest first, and says how many were dropped.

@@ -61,7 +61,7 @@ impl WrongLog {
 
     fn claim(&self) -> Option<u64> {
         let word = self.word.load(RELAXED);
-        let claimed = word % SESSION == 0 && self.word.compare_exchange(word, word + CLAIMED, RELAXED).is_ok();
+        let claimed = word.is_multiple_of(SESSION) && self.word.compare_exchange(word, word + CLAIMED, RELAXED).is_ok();
         claimed.then_some(word)
     }
 }
@@ -81,7 +81,7 @@ impl Recording for WrongLog {
     fn read(&self) -> Option<(u64, Vec<u64>)> {
         let idle = if self.has(Mistake::ReadWithoutClaim) {
             let word = self.word.load(RELAXED);
-            (word % SESSION == 0).then_some(word)?
+            (word.is_multiple_of(SESSION)).then_some(word)?
         } else {
             self.claim()?
         };
