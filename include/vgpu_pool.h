@@ -655,6 +655,12 @@ typedef struct vgpu_graph_config {
 typedef uint64_t vgpu_vertex;
 
 /**
+ * A condition of a graph: sets bit i of `*chosen`, which is 0 before, for each successor i that is to run, numbered in the order of
+ * its edges. Returns as a vgpu_task_fn does.
+ */
+typedef int32_t (*vgpu_condition_fn)(struct vgpu_worker *worker, void *user_data, uint64_t *chosen);
+
+/**
  * A link of a worker's private stack of forked jobs. For vgpu_pool.hpp alone.
  */
 typedef struct vgpu_fork_link {
@@ -1272,7 +1278,7 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_graph_create(const struct vgpu_graph_co
  * @param user_data  passed to it
  * @param destroy    called once with user_data when the graph is destroyed; may be NULL. Not called if this fails
  * @param vertex     where the vertex goes, 0 on failure; may be NULL
- * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_OVERFLOW for more than 2^29 - 1 vertices
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_OVERFLOW for more than 2^32 - 1 vertices
  * @note Thread safety: one thread at a time for one graph.
  */
 VGPU_API vgpu_status vgpu_graph_add(struct vgpu_graph *graph,
@@ -1283,13 +1289,45 @@ VGPU_API vgpu_status vgpu_graph_add(struct vgpu_graph *graph,
                                     vgpu_vertex *vertex);
 
 /**
- * Adds an edge: `after` does not start before `before` has returned. An edge that is there already changes nothing.
+ * Adds a condition: a vertex that chooses which of its successors run, one, several or none, and so makes branches and loops.
+ *
+ * An edge from a condition is weak: its end waits to be chosen, and for nothing else. A run goes in rounds. The first has what
+ * nothing comes before, and all that follows without a choice. When a round has ended, to its last vertex, what its conditions
+ * have chosen begins the next, each vertex once. When nothing was chosen, the run is over. A condition may choose itself, or what has
+ * run before: it is for the program to end such a loop, or for vgpu_graph_cancel().
+ *
+ *     start -> body        start and again are conditions that choose body; again does so until it has had enough
+ *     body  -> again
+ *     again -> body
+ *
+ * A condition that fails or is skipped chooses nothing. One that chooses a successor that it does not have fails with
+ * VGPU_ERROR_INVALID_ARGUMENT. It has 63 edges at most.
+ *
+ * @param graph      a graph that is not built yet
+ * @param name       as for vgpu_graph_add()
+ * @param function   the function
+ * @param user_data  passed to it
+ * @param destroy    called once with user_data when the graph is destroyed; may be NULL. Not called if this fails
+ * @param vertex     where the vertex goes, 0 on failure; may be NULL
+ * @return as vgpu_graph_add()
+ * @note Thread safety: one thread at a time for one graph.
+ */
+VGPU_API vgpu_status vgpu_graph_add_condition(struct vgpu_graph *graph,
+                                              const char *name,
+                                              vgpu_condition_fn function,
+                                              void *user_data,
+                                              vgpu_destroy_fn destroy,
+                                              vgpu_vertex *vertex);
+
+/**
+ * Adds an edge: `after` does not start before `before` has returned. An edge that is there already changes nothing. If `before` is a
+ * condition, `after` is its next choice.
  *
  * @param graph   a graph that is not built yet
  * @param before  a vertex of it
- * @param after   another one
- * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a vertex of another graph, and for an edge from a vertex to
- *         itself; VGPU_ERROR_OUT_OF_MEMORY
+ * @param after   another one; or a condition itself
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a vertex of another graph, and for an edge from a vertex that is no
+ *         condition to itself; VGPU_ERROR_OUT_OF_MEMORY
  * @note Thread safety: one thread at a time for one graph.
  */
 VGPU_API vgpu_status vgpu_graph_precede(struct vgpu_graph *graph,
@@ -1299,8 +1337,9 @@ VGPU_API vgpu_status vgpu_graph_precede(struct vgpu_graph *graph,
 /**
  * Checks that the graph can be run to its end, and makes it ready for that. It takes no more vertices and edges then.
  *
- * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a graph that is built already, and for a cycle: the message tells
- *         its vertices in order, and the graph stays as it is; VGPU_ERROR_OUT_OF_MEMORY
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a graph that is built already, for a cycle: the message tells
+ *         its vertices in order; and for a vertex that waits for what may not be chosen, that is waited for and chosen, or that no
+ *         way leads to. The graph then stays as it is; VGPU_ERROR_OUT_OF_MEMORY
  * @note Thread safety: one thread at a time for one graph.
  */
 VGPU_API vgpu_status vgpu_graph_build(struct vgpu_graph *graph);
@@ -1359,7 +1398,8 @@ VGPU_API vgpu_status vgpu_graph_wait(struct vgpu_graph *graph,
 VGPU_API vgpu_status vgpu_graph_cancel(struct vgpu_graph *graph);
 
 /**
- * How many vertices the last run has skipped, after a failure or because it was cancelled.
+ * How many vertices the last run has skipped, after a failure or because it was cancelled. What no condition chose is not among
+ * them.
  *
  * @return the number; 0 for NULL and for a graph that is not built
  * @note Thread safety: any thread.
@@ -1370,8 +1410,8 @@ VGPU_API size_t vgpu_graph_skipped(const struct vgpu_graph *graph);
  * Waits for a run in progress, calls the destroy function of every vertex, and frees the graph.
  *
  * @param graph  the graph; NULL does nothing
- * @return VGPU_OK; VGPU_ERROR_FORKED in a forked child while a run was in progress, whose vertices would never be done, and the
- *         memory is left alone
+ * @return VGPU_OK; VGPU_ERROR_FORKED in a forked child if a run was in progress when the process forked: its vertices would never be
+ *         done, and the memory is left alone
  * @note Thread safety: once; nobody may use the graph afterwards. Not from a vertex of the graph.
  */
 VGPU_API vgpu_status vgpu_graph_destroy(struct vgpu_graph *graph);

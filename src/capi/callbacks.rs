@@ -32,6 +32,11 @@ pub type vgpu_tile_fn = Option<
     ) -> i32,
 >;
 
+/// A condition of a graph: sets bit i of `*chosen`, which is 0 before, for each successor i that is to run, numbered in the order of
+/// its edges. Returns as a vgpu_task_fn does.
+pub type vgpu_condition_fn =
+    Option<unsafe extern "C-unwind" fn(worker: *mut vgpu_worker, user_data: *mut c_void, chosen: *mut u64) -> i32>;
+
 /// One of many calls, by its number. Returns as a vgpu_task_fn does.
 pub type vgpu_index_fn =
     Option<unsafe extern "C-unwind" fn(worker: *mut vgpu_worker, user_data: *mut c_void, index: usize) -> i32>;

@@ -1,7 +1,9 @@
 //! Task graphs.
 
 use super::callbacks::worker_pointer;
-use super::callbacks::{UserData, required_callback, vgpu_allocate_fn, vgpu_destroy_fn, vgpu_free_fn, vgpu_task_fn};
+use super::callbacks::{
+    UserData, required_callback, vgpu_allocate_fn, vgpu_condition_fn, vgpu_destroy_fn, vgpu_free_fn, vgpu_task_fn,
+};
 use super::config::{host_allocator, read_sized};
 use super::error::{callback_result, guard, null, required};
 use super::future::write_code;
@@ -9,7 +11,7 @@ use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Owned};
-use crate::parallel::graph::{Builder, Graph, OnFailure, Vertex};
+use crate::parallel::graph::{Answer, Builder, Choice, Graph, OnFailure, Vertex};
 use crate::pool::{Pool, Worker};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_void};
@@ -49,26 +51,58 @@ pub struct vgpu_graph {
 }
 
 /// A vertex's function with its data. Dropping it ends the life of the data.
-struct CVertex {
-    function: unsafe extern "C-unwind" fn(*mut super::worker::vgpu_worker, *mut c_void) -> i32,
+struct CVertex<F> {
+    function: F,
     user_data: UserData,
     destroy: vgpu_destroy_fn,
 }
 
-impl CVertex {
-    fn call(&self, worker: &Worker) -> Result<()> {
-        // SAFETY: the program vouches for its function and data.
-        callback_result(unsafe { (self.function)(worker_pointer(Some(worker)), self.user_data.0) })
-    }
-}
-
-impl Drop for CVertex {
+impl<F> Drop for CVertex<F> {
     fn drop(&mut self) {
         if let Some(destroy) = self.destroy {
-            // SAFETY: as above; once, since the vertex ends here.
+            // SAFETY: the program vouches for its function and data; once, since the vertex ends here.
             unsafe { destroy(self.user_data.0) }
         }
     }
+}
+
+/// Adds a vertex that runs as `call` says.
+///
+/// # Safety
+/// As the header says of the arguments.
+unsafe fn add<F: Send + 'static, T: Answer>(
+    graph: *mut vgpu_graph,
+    name: *const c_char,
+    function: Option<F>,
+    (user_data, destroy): (*mut c_void, vgpu_destroy_fn),
+    vertex: *mut vgpu_vertex,
+    call: impl Fn(&F, &Worker, *mut c_void) -> Result<T> + Send + 'static,
+) -> Result<()> {
+    // SAFETY: the caller vouches for the outputs, the handle, and a terminated name.
+    unsafe {
+        if !vertex.is_null() {
+            vertex.write(0);
+        }
+        let graph = exclusive(graph)?;
+        let function = required_callback(function)?;
+        let name = if name.is_null() { c"" } else { CStr::from_ptr(name) };
+        let name = name
+            .to_str()
+            .map_err(|_| error!(InvalidArgument, "the name of a vertex is not UTF-8; give it another one, or none"))?;
+        // Made when nothing can fail any more, because its end calls `destroy`.
+        let make = move || {
+            let body = CVertex { function, user_data: UserData(user_data), destroy };
+            move |worker: &Worker| {
+                let body = &body;
+                call(&body.function, worker, body.user_data.0)
+            }
+        };
+        let made = graph.building()?.add_with(name, make)?;
+        if !vertex.is_null() {
+            vertex.write(made.bits());
+        }
+    }
+    Ok(())
 }
 
 impl vgpu_graph_config {
@@ -186,7 +220,7 @@ pub unsafe extern "C" fn vgpu_graph_create(
 /// @param user_data  passed to it
 /// @param destroy    called once with user_data when the graph is destroyed; may be NULL. Not called if this fails
 /// @param vertex     where the vertex goes, 0 on failure; may be NULL
-/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_OVERFLOW for more than 2^29 - 1 vertices
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_OVERFLOW for more than 2^32 - 1 vertices
 /// @note Thread safety: one thread at a time for one graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_graph_add(
@@ -198,38 +232,66 @@ pub unsafe extern "C" fn vgpu_graph_add(
     vertex: *mut vgpu_vertex,
 ) -> vgpu_status {
     guard(|| {
-        // SAFETY: the caller vouches for the outputs, the handle, and a terminated name.
+        // SAFETY: the program vouches for its function and data, and for the rest.
         unsafe {
-            if !vertex.is_null() {
-                vertex.write(0);
-            }
-            let graph = exclusive(graph)?;
-            let function = required_callback(function)?;
-            let name = if name.is_null() { c"" } else { CStr::from_ptr(name) };
-            let name = name.to_str().map_err(|_| {
-                error!(InvalidArgument, "the name of a vertex is not UTF-8; give it another one, or none")
-            })?;
-            // Made when nothing can fail any more, because its end calls `destroy`.
-            let make = move || {
-                let body = CVertex { function, user_data: UserData(user_data), destroy };
-                move |worker: &Worker| body.call(worker)
-            };
-            let made = graph.building()?.add_with(name, make)?;
-            if !vertex.is_null() {
-                vertex.write(made.bits());
-            }
+            add(graph, name, function, (user_data, destroy), vertex, |function, worker, user_data| {
+                callback_result(function(worker_pointer(Some(worker)), user_data))
+            })
         }
-        Ok(())
     })
 }
 
-/// Adds an edge: `after` does not start before `before` has returned. An edge that is there already changes nothing.
+/// Adds a condition: a vertex that chooses which of its successors run, one, several or none, and so makes branches and loops.
+///
+/// An edge from a condition is weak: its end waits to be chosen, and for nothing else. A run goes in rounds. The first has what
+/// nothing comes before, and all that follows without a choice. When a round has ended, to its last vertex, what its conditions
+/// have chosen begins the next, each vertex once. When nothing was chosen, the run is over. A condition may choose itself, or what has
+/// run before: it is for the program to end such a loop, or for vgpu_graph_cancel().
+///
+///     start -> body        start and again are conditions that choose body; again does so until it has had enough
+///     body  -> again
+///     again -> body
+///
+/// A condition that fails or is skipped chooses nothing. One that chooses a successor that it does not have fails with
+/// VGPU_ERROR_INVALID_ARGUMENT. It has 63 edges at most.
+///
+/// @param graph      a graph that is not built yet
+/// @param name       as for vgpu_graph_add()
+/// @param function   the function
+/// @param user_data  passed to it
+/// @param destroy    called once with user_data when the graph is destroyed; may be NULL. Not called if this fails
+/// @param vertex     where the vertex goes, 0 on failure; may be NULL
+/// @return as vgpu_graph_add()
+/// @note Thread safety: one thread at a time for one graph.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_graph_add_condition(
+    graph: *mut vgpu_graph,
+    name: *const c_char,
+    function: vgpu_condition_fn,
+    user_data: *mut c_void,
+    destroy: vgpu_destroy_fn,
+    vertex: *mut vgpu_vertex,
+) -> vgpu_status {
+    guard(|| {
+        // SAFETY: as in `vgpu_graph_add`.
+        unsafe {
+            add(graph, name, function, (user_data, destroy), vertex, |function, worker, user_data| {
+                let mut chosen = 0;
+                callback_result(function(worker_pointer(Some(worker)), user_data, &raw mut chosen))?;
+                Ok(Choice::from_bits(chosen))
+            })
+        }
+    })
+}
+
+/// Adds an edge: `after` does not start before `before` has returned. An edge that is there already changes nothing. If `before` is a
+/// condition, `after` is its next choice.
 ///
 /// @param graph   a graph that is not built yet
 /// @param before  a vertex of it
-/// @param after   another one
-/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a vertex of another graph, and for an edge from a vertex to
-///         itself; VGPU_ERROR_OUT_OF_MEMORY
+/// @param after   another one; or a condition itself
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a vertex of another graph, and for an edge from a vertex that is no
+///         condition to itself; VGPU_ERROR_OUT_OF_MEMORY
 /// @note Thread safety: one thread at a time for one graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_graph_precede(
@@ -243,8 +305,9 @@ pub unsafe extern "C" fn vgpu_graph_precede(
 
 /// Checks that the graph can be run to its end, and makes it ready for that. It takes no more vertices and edges then.
 ///
-/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a graph that is built already, and for a cycle: the message tells
-///         its vertices in order, and the graph stays as it is; VGPU_ERROR_OUT_OF_MEMORY
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a graph that is built already, for a cycle: the message tells
+///         its vertices in order; and for a vertex that waits for what may not be chosen, that is waited for and chosen, or that no
+///         way leads to. The graph then stays as it is; VGPU_ERROR_OUT_OF_MEMORY
 /// @note Thread safety: one thread at a time for one graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_graph_build(graph: *mut vgpu_graph) -> vgpu_status {
@@ -348,7 +411,8 @@ pub unsafe extern "C" fn vgpu_graph_cancel(graph: *mut vgpu_graph) -> vgpu_statu
     })
 }
 
-/// How many vertices the last run has skipped, after a failure or because it was cancelled.
+/// How many vertices the last run has skipped, after a failure or because it was cancelled. What no condition chose is not among
+/// them.
 ///
 /// @return the number; 0 for NULL and for a graph that is not built
 /// @note Thread safety: any thread.
@@ -361,8 +425,8 @@ pub unsafe extern "C" fn vgpu_graph_skipped(graph: *const vgpu_graph) -> usize {
 /// Waits for a run in progress, calls the destroy function of every vertex, and frees the graph.
 ///
 /// @param graph  the graph; NULL does nothing
-/// @return VGPU_OK; VGPU_ERROR_FORKED in a forked child while a run was in progress, whose vertices would never be done, and the
-///         memory is left alone
+/// @return VGPU_OK; VGPU_ERROR_FORKED in a forked child if a run was in progress when the process forked: its vertices would never be
+///         done, and the memory is left alone
 /// @note Thread safety: once; nobody may use the graph afterwards. Not from a vertex of the graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_graph_destroy(graph: *mut vgpu_graph) -> vgpu_status {
@@ -371,10 +435,12 @@ pub unsafe extern "C" fn vgpu_graph_destroy(graph: *mut vgpu_graph) -> vgpu_stat
         // SAFETY: the caller vouches for the handle, and gives it up; the pool of a run that was not waited for is there.
         unsafe {
             let vgpu_graph { built, launched, allocator, .. } = graph.as_ref();
-            if let (Some(built), Some(pool)) = (built, launched.get().as_ref()) {
-                pool.check_process()?;
-                // What it failed with nobody asks for any more.
-                let _ = built.finish(pool.core());
+            if let Some(built) = built {
+                built.check_process()?;
+                if let Some(pool) = launched.get().as_ref() {
+                    // What it failed with nobody asks for any more.
+                    let _ = built.finish(pool.core());
+                }
             }
             let allocator = *allocator;
             drop(Owned::from_raw(allocator, graph));

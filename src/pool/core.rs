@@ -289,11 +289,8 @@ impl Core {
         }
     }
 
-    /// Wakes who waits for the run's vertices, if the last of them was counted down just now, and counts the run off.
+    /// Wakes who waits for the run, which was counted down just now, and counts it off.
     pub(crate) fn finish_run(&self, finished: Finished) {
-        if !finished.is_last() {
-            return;
-        }
         finished.wake_blocked();
         if let Some(address) = finished.helpers() {
             self.sleep.notify_waiters(address);

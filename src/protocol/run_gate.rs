@@ -1,7 +1,8 @@
 //! The gate of a graph: one run at a time, and who may cancel it.
 //!
 //! # States
-//! One word: *idle*, *running*, or *running* and *cancelled*. Beside it, how many vertices the run has skipped.
+//! One word: *idle*, *running*, or *running* and *cancelled*; while it runs also the process that it was begun in, since
+//! a forked child inherits a run that will never end there. Beside it, how many vertices the run has skipped.
 //!
 //! | step | who | what |
 //! |---|---|---|
@@ -28,6 +29,7 @@ use crate::sync::{AtomicU32, RELAXED, ordering_sites};
 const IDLE: u32 = 0;
 const RUNNING: u32 = 1;
 const CANCELLED: u32 = 2;
+const ONE_PROCESS: u32 = 4;
 
 ordering_sites! {
     "run_gate":
@@ -54,9 +56,10 @@ impl RunGate {
         RunGate { phase: AtomicU32::new(IDLE), skipped: AtomicU32::new(0) }
     }
 
-    /// Begins a run. False when one is in progress.
-    pub fn begin(&self) -> bool {
-        let begun = self.phase.compare_exchange(IDLE, RUNNING, site::BEGIN).is_ok();
+    /// Begins a run in the process of that number, which is taken modulo 2^30. False when one is in progress.
+    pub fn begin(&self, process: u32) -> bool {
+        let running = process.wrapping_mul(ONE_PROCESS) | RUNNING;
+        let begun = self.phase.compare_exchange(IDLE, running, site::BEGIN).is_ok();
         if begun {
             self.skipped.store(0, RELAXED);
         }
@@ -66,10 +69,12 @@ impl RunGate {
     /// Cancels the run in progress. False when there is none.
     pub fn cancel(&self) -> bool {
         loop {
-            match self.phase.load(RELAXED) {
-                IDLE => return false,
-                RUNNING if self.phase.compare_exchange(RUNNING, RUNNING | CANCELLED, RELAXED).is_err() => {}
-                _ => return true,
+            let phase = self.phase.load(RELAXED);
+            if phase == IDLE {
+                return false;
+            }
+            if phase & CANCELLED != 0 || self.phase.compare_exchange(phase, phase | CANCELLED, RELAXED).is_ok() {
+                return true;
             }
         }
     }
@@ -83,6 +88,12 @@ impl RunGate {
     /// Whether a run is in progress.
     pub fn is_running(&self) -> bool {
         self.phase.load(RELAXED) != IDLE
+    }
+
+    /// Whether a run is in progress that was begun in another process than that of this number.
+    pub fn is_running_elsewhere(&self, process: u32) -> bool {
+        let phase = self.phase.load(RELAXED);
+        phase != IDLE && phase / ONE_PROCESS != process % (1 << 30)
     }
 
     /// Counts vertices that this run has skipped.

@@ -40,6 +40,12 @@ static int32_t nothing_range(vgpu_worker *worker, void *user_data, size_t begin,
     return 0;
 }
 
+static int32_t nothing_task(vgpu_worker *worker, void *user_data) {
+    (void)worker;
+    (void)user_data;
+    return 0;
+}
+
 struct inherited {
     vgpu_pool *pool;
     vgpu_future *pending;
@@ -98,6 +104,77 @@ static void forked_children(void) {
     CHECK_OK(vgpu_pool_submit(inherited.pool, count_task, &counter, NULL, NULL));
     CHECK_OK(vgpu_pool_destroy(inherited.pool));
     CHECK(value_of(&counter) == 1);
+}
+
+struct inherited_graphs {
+    vgpu_pool *pool;
+    vgpu_graph *running; /* launched */
+    vgpu_graph *called;  /* in a call of vgpu_graph_run() by another thread */
+    vgpu_graph *idle;
+    int ran;
+    int ended;
+};
+
+static void use_inherited_graphs(void *argument) {
+    struct inherited_graphs *graphs = argument;
+    vgpu_pool *own = make_pool(2);
+    const int before = value_of(&graphs->ran);
+    CHECK_STATUS(VGPU_ERROR_FORKED, vgpu_graph_run(graphs->idle, graphs->pool, NULL));
+    CHECK_STATUS(VGPU_ERROR_FORKED, vgpu_graph_launch(graphs->idle, graphs->pool));
+    CHECK_STATUS(VGPU_ERROR_FORKED, vgpu_graph_wait(graphs->running, NULL));
+    CHECK_STATUS(VGPU_ERROR_FORKED, vgpu_graph_run(graphs->running, own, NULL));
+    CHECK_STATUS(VGPU_ERROR_FORKED, vgpu_graph_launch(graphs->called, own));
+    CHECK_OK(vgpu_graph_cancel(graphs->running)); /* nobody hears of it */
+    CHECK_STATUS(VGPU_ERROR_FORKED, vgpu_graph_destroy(graphs->running));
+    CHECK_STATUS(VGPU_ERROR_FORKED, vgpu_graph_destroy(graphs->called));
+    CHECK(value_of(&graphs->ran) == before && value_of(&graphs->ended) == 0);
+    /* A graph that did not run is the child's as well. */
+    CHECK_OK(vgpu_graph_run(graphs->idle, own, NULL));
+    CHECK(value_of(&graphs->ran) == before + 1);
+    CHECK_OK(vgpu_graph_destroy(graphs->idle));
+    CHECK(value_of(&graphs->ended) == 1);
+    CHECK_OK(vgpu_pool_destroy(own));
+}
+
+static vgpu_graph *make_graph(vgpu_task_fn function, void *user_data, int *ended) {
+    vgpu_graph *graph = NULL;
+    REQUIRE(vgpu_graph_create(NULL, &graph) == VGPU_OK);
+    REQUIRE(vgpu_graph_add(graph, NULL, function, user_data, NULL, NULL) == VGPU_OK);
+    REQUIRE(vgpu_graph_add(graph, NULL, nothing_task, ended, count_destroy, NULL) == VGPU_OK);
+    REQUIRE(vgpu_graph_build(graph) == VGPU_OK);
+    return graph;
+}
+
+static void *call_graph(void *argument) {
+    struct inherited_graphs *graphs = argument;
+    CHECK_OK(vgpu_graph_run(graphs->called, graphs->pool, NULL));
+    return NULL;
+}
+
+static void forked_graphs(void) {
+    struct gate gate = GATE_SHUT;
+    struct inherited_graphs graphs = {NULL, NULL, NULL, NULL, 0, 0};
+    pthread_t thread;
+    section("a child forked while graphs run: FORKED from those, and the others are its own");
+    graphs.pool = make_pool(2);
+    graphs.running = make_graph(gate_task, &gate, &graphs.ended);
+    graphs.called = make_graph(gate_task, &gate, &graphs.ended);
+    graphs.idle = make_graph(count_task, &graphs.ran, &graphs.ended);
+    CHECK_OK(vgpu_graph_run(graphs.idle, graphs.pool, NULL));
+    CHECK_OK(vgpu_graph_launch(graphs.running, graphs.pool));
+    REQUIRE(pthread_create(&thread, NULL, call_graph, &graphs) == 0);
+    gate_await(&gate, 2);
+    in_child(use_inherited_graphs, &graphs);
+    gate_open(&gate);
+    /* The parent has noticed nothing. */
+    CHECK_OK(vgpu_graph_wait(graphs.running, NULL));
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    CHECK(value_of(&graphs.ran) == 1 && value_of(&graphs.ended) == 0);
+    CHECK_OK(vgpu_graph_destroy(graphs.running));
+    CHECK_OK(vgpu_graph_destroy(graphs.called));
+    CHECK_OK(vgpu_graph_destroy(graphs.idle));
+    CHECK(value_of(&graphs.ended) == 3);
+    CHECK_OK(vgpu_pool_destroy(graphs.pool));
 }
 
 static void submit_once(void *argument) {
@@ -264,6 +341,7 @@ int main(void) {
     section("a system that refuses to pin threads");
     in_child(with_refused_affinity, NULL);
     forked_children();
+    forked_graphs();
     fork_while_busy();
     return check_done();
 }

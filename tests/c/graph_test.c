@@ -242,6 +242,92 @@ static void cycles(void) {
     CHECK_OK(vgpu_graph_destroy(other));
 }
 
+/* A loop in C: start chooses body; again, after it, chooses body until it has run `rounds` times. */
+struct loop {
+    int rounds;
+    int ran;
+    int destroyed;
+    uint64_t wrong; /* chosen at the end */
+    int32_t code;   /* returned at the end */
+};
+
+static int32_t loop_start(vgpu_worker *worker, void *user_data, uint64_t *chosen) {
+    (void)user_data;
+    CHECK(worker != NULL && *chosen == 0);
+    *chosen = 1;
+    return 0;
+}
+
+static int32_t loop_body(vgpu_worker *worker, void *user_data) {
+    (void)worker;
+    ((struct loop *)user_data)->ran++;
+    return 0;
+}
+
+static int32_t loop_again(vgpu_worker *worker, void *user_data, uint64_t *chosen) {
+    struct loop *loop = user_data;
+    (void)worker;
+    CHECK(*chosen == 0);
+    if (loop->ran < loop->rounds) {
+        *chosen = 1;
+        return 0;
+    }
+    *chosen = loop->wrong;
+    return loop->code;
+}
+
+static void loop_destroy(void *user_data) {
+    ((struct loop *)user_data)->destroyed++;
+}
+
+static void conditions(void) {
+    vgpu_pool *pool = make_pool(2);
+    vgpu_graph *graph = make_graph(0);
+    struct loop loop = {10, 0, 0, 0, 0};
+    vgpu_vertex start = 7, body, again, init;
+    int32_t code = 7;
+    int i;
+    section("conditions: a loop, run again; what they may not choose; what is refused");
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_graph_add_condition(NULL, NULL, loop_start, &loop, loop_destroy, &start));
+    CHECK(start == 0);
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_graph_add_condition(graph, NULL, NULL, &loop, loop_destroy, NULL));
+    CHECK(loop.destroyed == 0);
+    CHECK_OK(vgpu_graph_add_condition(graph, "start", loop_start, &loop, loop_destroy, &start));
+    CHECK_OK(vgpu_graph_add(graph, "body", loop_body, &loop, loop_destroy, &body));
+    CHECK_OK(vgpu_graph_add_condition(graph, "again", loop_again, &loop, loop_destroy, &again));
+    CHECK_OK(vgpu_graph_precede(graph, start, body));
+    CHECK_OK(vgpu_graph_precede(graph, body, again));
+    CHECK_OK(vgpu_graph_precede(graph, again, body));
+    CHECK_OK(vgpu_graph_build(graph));
+    for (i = 0; i < 50; i++) {
+        loop.ran = 0;
+        CHECK_OK(vgpu_graph_run(graph, pool, NULL));
+        CHECK(loop.ran == loop.rounds && vgpu_graph_skipped(graph) == 0);
+    }
+    loop.wrong = (uint64_t)1 << 1;
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_graph_run(graph, pool, &code));
+    CHECK(code == 0 && strstr(vgpu_last_error_message(), "successor 1") != NULL);
+    loop.wrong = UINT64_MAX;
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_graph_run(graph, pool, &code));
+    loop.code = 43; /* a condition that fails chooses nothing, whatever it wrote */
+    CHECK_STATUS(VGPU_ERROR_TASK_FAILED, vgpu_graph_run(graph, pool, &code));
+    CHECK(code == 43 && loop.ran == loop.rounds + 3 && loop.destroyed == 0);
+    CHECK_OK(vgpu_graph_destroy(graph));
+    CHECK(loop.destroyed == 3);
+
+    graph = make_graph(0);
+    CHECK_OK(vgpu_graph_add(graph, "init", loop_body, &loop, NULL, &init));
+    CHECK_OK(vgpu_graph_add(graph, "body", loop_body, &loop, NULL, &body));
+    CHECK_OK(vgpu_graph_add_condition(graph, "again", loop_again, &loop, NULL, &again));
+    CHECK_OK(vgpu_graph_precede(graph, init, body));
+    CHECK_OK(vgpu_graph_precede(graph, body, again));
+    CHECK_OK(vgpu_graph_precede(graph, again, body));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_graph_build(graph));
+    CHECK(strstr(vgpu_last_error_message(), "body is after init") != NULL);
+    CHECK_OK(vgpu_graph_destroy(graph));
+    CHECK_OK(vgpu_pool_destroy(pool));
+}
+
 static void misuse(void) {
     vgpu_pool *pool = make_pool(1);
     vgpu_graph *graph = (vgpu_graph *)(void *)&pool;
@@ -365,6 +451,7 @@ int main(void) {
     cancelling();
     in_tasks();
     cycles();
+    conditions();
     misuse();
     configs();
     return check_done();

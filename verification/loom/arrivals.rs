@@ -50,6 +50,11 @@ fn again() -> u64 {
 }
 
 #[test]
+fn the_last_of_a_round_starts_the_next() {
+    crate::graph_counts::ROUND.verify();
+}
+
+#[test]
 fn the_last_to_arrive_starts_the_vertex() {
     LAST.verify();
 }

@@ -8,7 +8,7 @@ use crate::pool::watched_memory;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use vgpu_pool::error::{Error, Status};
-use vgpu_pool::parallel::graph::{Builder, Graph, OnFailure, Vertex};
+use vgpu_pool::parallel::graph::{Builder, Choice, Graph, OnFailure, Vertex};
 use vgpu_pool::pool::Worker;
 use vgpu_pool::pool::core::Core;
 use vgpu_pool::protocol::completion::Completion;
@@ -210,6 +210,53 @@ fn cancel() -> u64 {
     })
 }
 
+/// A condition chooses two vertices, of which one is a condition that chooses both once more. Each asks that the other has run in the
+/// round before.
+///
+/// Outcomes: in the last round both on one worker (1), or on two (2).
+const ROUNDS: Model = Model { name: "rounds", operations: 6, run: &rounds, ..DIAMOND };
+fn rounds() -> u64 {
+    with_pool(2, |core| {
+        // Of each of the two, one for each round, so that nothing is read that may be written meanwhile.
+        let places = Arc::new([[Place::new(), Place::new()], [Place::new(), Place::new()]]);
+        let by = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+        let runs = |which: usize| {
+            let (places, by) = (places.clone(), by.clone());
+            let mut round = 0;
+            move |worker: &Worker| {
+                if round > 0 {
+                    assert_eq!(places[1 - which][round - 1].read(), 1);
+                }
+                places[which][round].write(1);
+                by[which].store(worker.index() as u64, Relaxed);
+                round += 1;
+                round
+            }
+        };
+        let both = Choice::one(0).and(Choice::one(1));
+        let mut builder = Builder::new_in(watched_memory());
+        let start = builder.condition("start", move |_| Ok(both)).unwrap();
+        let (mut left, mut right) = (runs(0), runs(1));
+        let other = builder
+            .add(move |worker| {
+                left(worker);
+                Ok(())
+            })
+            .unwrap();
+        let again =
+            builder.condition("again", move |worker| Ok(if right(worker) < 2 { both } else { Choice::NONE })).unwrap();
+        for chooser in [start, again] {
+            builder.precede(chooser, other).unwrap();
+            builder.precede(chooser, again).unwrap();
+        }
+        let graph = builder.build().unwrap();
+        graph.run_in(core).unwrap();
+        assert!(places.iter().flatten().all(|place| place.read() == 1));
+        assert_eq!(graph.skipped(), 0);
+        1 + u64::from(by[0].load(Relaxed) != by[1].load(Relaxed))
+    })
+}
+
 fn one_worker(action: impl FnOnce(&Core) -> u64) -> u64 {
     with_pool(1, |core| action(core))
 }
@@ -258,6 +305,11 @@ fn graph_a_pool_ends_after_the_graphs_it_runs() {
 #[test]
 fn graph_what_follows_a_failure_is_skipped() {
     FAILURE.verify();
+}
+
+#[test]
+fn graph_what_is_chosen_runs_once_after_the_round_before() {
+    ROUNDS.verify();
 }
 
 #[test]

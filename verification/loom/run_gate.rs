@@ -12,7 +12,7 @@ impl Gate for RunGate {
         RunGate::new()
     }
     fn begin(&self) -> bool {
-        RunGate::begin(self)
+        RunGate::begin(self, 0)
     }
     fn cancel(&self) -> bool {
         RunGate::cancel(self)
@@ -36,7 +36,7 @@ fn two() -> u64 {
         let scene = scene.clone();
         thread::spawn(move || {
             let (gate, place) = &*scene;
-            let begun = gate.begin();
+            let begun = gate.begin(0);
             if begun {
                 place.write(place.read() + 1);
                 gate.end();

@@ -1,4 +1,5 @@
-//! Vertices that are started twice or too early, and graphs that are cancelled too late.
+//! Vertices that are started twice or too early, rounds that do not wait for the one before, and graphs that are cancelled too
+//! late.
 
 use crate::fork_stack::Place;
 use crate::model::{Model, tells_apart};
@@ -75,6 +76,34 @@ impl<const LOOKS_APART: bool, const FAILS_APART: bool> Count for Wrong<LOOKS_APA
         }
         Arrived::Last { failed: self.failed.load(RELAXED) != 0 }
     }
+}
+
+/// The model that tells a right round from a wrong one: a round of two vertices, a condition and another, after which the other
+/// runs again.
+pub(crate) const ROUND: Model = Model { name: "a round of two", run: &round_of_two::<true>, ..LAST };
+
+/// If it `waits`, whoever counts off the last vertex of the round starts the next; else whoever has run the condition.
+pub(crate) fn round_of_two<const WAITS: bool>() -> u64 {
+    let scene = Arc::new((Arrivals::new(2), Place::new()));
+    let threads = [true, false].map(|is_condition| {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            let (round, other) = &*scene;
+            if !is_condition {
+                other.write(1);
+            }
+            let is_last = round.arrive_together(1);
+            let starts = if WAITS { is_last } else { is_condition };
+            if starts {
+                other.write(other.read() + 1);
+            }
+            starts
+        })
+    });
+    let started = threads.map(|thread| thread.join().unwrap());
+    assert!(started[0] != started[1], "one starts the next round");
+    assert_eq!(scene.1.read(), 2);
+    u64::from(started[1])
 }
 
 /// The gate of a graph.
@@ -155,4 +184,10 @@ const LAST_TWIN: Model = Model { run: &two_predecessors::<Wrong<false, false>>, 
 #[test]
 fn g3_a_cancellation_finds_its_run_in_progress() {
     tells_apart("G3 cancelled after the end", Model { run: &late_cancel::<LooksFirst>, ..CANCEL }, CANCEL);
+}
+
+#[test]
+fn g4_a_round_begins_when_the_one_before_has_ended() {
+    let wrong = Model { run: &round_of_two::<false>, ..ROUND }.of("starts at once");
+    tells_apart("G4 a choice starts at once", wrong, ROUND.of("starts at once"));
 }

@@ -1,15 +1,16 @@
 //! Vertices, and lists of those that are ready. A list is linked through the vertices themselves, so that it needs no memory;
 //! a vertex is in one list at a time, because it becomes ready once a run.
 
-use super::run::Core;
-use crate::error::Result;
-use crate::os::alloc::{Allocator, Owned};
-use crate::pool::{Job, Worker};
+use super::body::Body;
+use super::core::Core;
+use crate::pool::Job;
 use crate::protocol::arrivals::Arrivals;
 use crate::sync::UnsafeCell;
-use core::fmt;
 use core::mem;
 use core::ptr::{self, NonNull};
+
+/// The [`condition`](Station::condition) of a vertex that chooses nothing.
+pub(super) const NO_CONDITION: u32 = u32::MAX;
 
 /// A vertex of a graph that can run. The first field is what the deques know of it, so that either's address is the other's.
 #[derive(Debug)]
@@ -18,8 +19,10 @@ pub(super) struct Station {
     job: Job,
     pub(super) arrivals: Arrivals,
     pub(super) predecessors: u32,
-    /// Where its successors begin in the graph's list of them; they end where the next vertex's begin.
-    pub(super) first_successor: u32,
+    /// Where its successors begin and end in the graph's list of them. What a condition chooses from are regions instead.
+    pub(super) successors: (u32, u32),
+    /// Its place among the graph's conditions, or [`NO_CONDITION`].
+    pub(super) condition: u32,
     /// Touched by whoever has the vertex: the maker of the list it is in, then the taker.
     pub(super) place: UnsafeCell<Place>,
     /// Called by whoever runs the vertex.
@@ -40,12 +43,13 @@ pub(super) struct Place {
 }
 
 impl Station {
-    pub(super) fn new(body: Body, predecessors: u32, first_successor: u32) -> Station {
+    pub(super) fn new(body: Body, predecessors: u32, successors: (u32, u32), condition: u32) -> Station {
         Station {
-            job: Job::detached(super::run::run_job),
+            job: Job::detached(super::runner::run_job),
             arrivals: Arrivals::new(predecessors),
             predecessors,
-            first_successor,
+            successors,
+            condition,
             place: UnsafeCell::new(Place { next: ptr::null(), last: ptr::null(), length: 0, failed: false }),
             body: UnsafeCell::new(body),
             graph: ptr::null(),
@@ -185,59 +189,6 @@ impl List {
     pub(super) unsafe fn graph(&self) -> *const Core {
         // SAFETY: by contract.
         unsafe { self.first.as_ref() }.map_or(ptr::null(), |first| first.graph)
-    }
-}
-
-/// What a vertex does: a closure of any type, on the heap.
-pub(super) struct Body {
-    closure: NonNull<()>,
-    call: unsafe fn(NonNull<()>, &Worker) -> Result<()>,
-    free: unsafe fn(NonNull<()>, Allocator),
-    allocator: Allocator,
-}
-
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Body").field(&self.closure).finish()
-    }
-}
-
-// SAFETY: a builder takes closures that may change threads, and nothing else is here.
-unsafe impl Send for Body {}
-
-impl Body {
-    pub(super) fn new<F>(allocator: Allocator, make: impl FnOnce() -> F) -> Result<Body>
-    where
-        F: FnMut(&Worker) -> Result<()>,
-    {
-        let closure = Owned::into_raw(Owned::new_with(allocator, make)?).cast();
-        Ok(Body { closure, call: Body::call_as::<F>, free: Body::free_as::<F>, allocator })
-    }
-
-    pub(super) fn call(&mut self, worker: &Worker) -> Result<()> {
-        // SAFETY: the closure is of the type that the function was made for.
-        unsafe { (self.call)(self.closure, worker) }
-    }
-
-    /// # Safety
-    /// `closure` is an `F`, and the caller's alone.
-    unsafe fn call_as<F: FnMut(&Worker) -> Result<()>>(closure: NonNull<()>, worker: &Worker) -> Result<()> {
-        // SAFETY: by contract.
-        unsafe { (closure.cast::<F>().as_mut())(worker) }
-    }
-
-    /// # Safety
-    /// `closure` is an `F` from `Owned::into_raw` with this allocator, and not used again.
-    unsafe fn free_as<F>(closure: NonNull<()>, allocator: Allocator) {
-        // SAFETY: by contract.
-        crate::pool::drop_quietly(unsafe { Owned::from_raw(allocator, closure.cast::<F>()) });
-    }
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        // SAFETY: the closure is of the type that the function was made for, and ends here.
-        unsafe { (self.free)(self.closure, self.allocator) }
     }
 }
 
