@@ -4,6 +4,7 @@
 mod deque;
 #[path = "../loom/deque_machine.rs"]
 mod deque_machine;
+mod graph;
 mod latches;
 mod linearizability;
 #[path = "../zoo/mpmc.rs"]

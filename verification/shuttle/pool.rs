@@ -15,13 +15,13 @@ use vgpu_pool::pool::{Config, Group, WhenFull, Worker};
 const SCHEDULES: usize = 4_000;
 
 /// A pool whose workers are threads of the model.
-struct Host {
-    core: Arc<Core>,
+pub(crate) struct Host {
+    pub(crate) core: Arc<Core>,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl Host {
-    fn start(workers: usize, inbox: usize, when_full: WhenFull) -> Host {
+    pub(crate) fn start(workers: usize, inbox: usize, when_full: WhenFull) -> Host {
         Host::start_some(workers, workers, inbox, when_full)
     }
 
@@ -36,30 +36,30 @@ impl Host {
         Host { workers: (0..started).map(start).collect(), core }
     }
 
-    fn spawn(&self, action: impl FnOnce(&Core) + Send + 'static) -> JoinHandle<()> {
+    pub(crate) fn spawn(&self, action: impl FnOnce(&Core) + Send + 'static) -> JoinHandle<()> {
         let core = self.core.clone();
         thread::spawn(move || action(&core))
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.core.close();
         join(self.workers);
     }
 }
 
-fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+pub(crate) fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 /// Counts how often something was done.
 #[derive(Clone, Default)]
-struct Count(Arc<AtomicUsize>);
+pub(crate) struct Count(Arc<AtomicUsize>);
 
 impl Count {
-    fn add(&self) -> usize {
+    pub(crate) fn add(&self) -> usize {
         self.0.fetch_add(1, Relaxed)
     }
-    fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         self.0.load(Relaxed)
     }
     /// Whether nobody else holds a clone, which every task of these scenarios does.
@@ -68,7 +68,7 @@ impl Count {
     }
 }
 
-fn failure<R>() -> Result<R> {
+pub(crate) fn failure<R>() -> Result<R> {
     Err(Error::new(Status::TaskFailed, format_args!("as asked")))
 }
 
