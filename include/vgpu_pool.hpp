@@ -27,6 +27,7 @@
  * | vgpu_pool/future.hpp | vgpu::future, the outcome of pool.submit() |
  * | vgpu_pool/group.hpp | vgpu::group, tasks that are waited for together |
  * | vgpu_pool/fork_join.hpp | vgpu::fork_join() |
+ * | vgpu_pool/graph.hpp | vgpu::graph, callables that run when those before them have |
  * | vgpu_pool/gemm.hpp | vgpu::gemm() and vgpu::matrix_view |
  * | vgpu_pool/coroutine.hpp | C++20: co_await pool.schedule(), co_await future |
  *
@@ -53,6 +54,7 @@
 #include "vgpu_pool/fork_join.hpp"
 #include "vgpu_pool/future.hpp"
 #include "vgpu_pool/gemm.hpp"
+#include "vgpu_pool/graph.hpp"
 #include "vgpu_pool/group.hpp"
 #include "vgpu_pool/parallel.hpp"
 #include "vgpu_pool/pool.hpp"
