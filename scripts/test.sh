@@ -36,7 +36,7 @@ step() { # step NAME COMMAND...
 }
 
 clippy() {
-    for feature in capi loom shuttle; do
+    for feature in capi loom shuttle cli; do
         cargo clippy --locked --all-targets --features $feature -- -D warnings || return
     done
 }
@@ -65,6 +65,7 @@ step 'clippy' clippy
 step 'documentation' documentation
 step 'rust tests' cargo test --locked
 step 'rust tests with the C ABI' cargo test --locked --lib --features capi
+step 'the command-line tool' cargo test --locked --features cli --bin vgpu-pool --test cli
 step 'the reader on libhwloc' hwloc
 step 'loom' scripts/verify.sh loom
 step 'shuttle' scripts/verify.sh shuttle
