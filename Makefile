@@ -55,7 +55,7 @@ SANITIZE_ENV := ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:abort_on
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help lib examples demo test test-c asan valgrind verify verify-check deletions tsan miri asan-rust soak bench bench-quick header install uninstall \
+.PHONY: all help lib wheel sdist examples demo test test-c test-python asan valgrind verify verify-check deletions tsan miri asan-rust soak bench bench-quick header install uninstall \
         setup clean FORCE
 
 all: lib examples
@@ -64,8 +64,10 @@ help:
 	@echo 'make lib        the shared and the static library, in $(OUT)'
 	@echo 'make examples   the programs of examples-c/, in $(EX)'
 	@echo 'make demo       on a fresh machine: installs what is missing, builds, multiplies real matrices, says what it did'
+	@echo 'make wheel      the Python package vgpu_runtime with the library inside, in $(WHEELS); make sdist: its sources'
 	@echo 'make test       every check there is'
 	@echo 'make test-c     the C tests alone'
+	@echo 'make test-python  the Python package: built, installed into an environment of its own, tested there'
 	@echo 'make asan       the C tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make valgrind   the C examples under valgrind'
 	@echo 'make verify     the models under loom and shuttle; prints what they found, writes verification/README.md'
@@ -123,6 +125,21 @@ $(OUT)/pkgconfig/vgpu_pool.pc: abi/vgpu_pool.pc.in Cargo.toml Makefile
 $(TARGET)/include/%: include/%
 	@mkdir -p $(@D)
 	@cp $< $@
+
+# ---- the Python package ----
+
+PYTHON ?= python3
+WHEELS := $(TARGET)/wheels
+
+wheel: lib
+	@rm -f $(WHEELS)/*.whl
+	@VGPU_POOL_LIBRARY='$(abspath $(OUT)/$(SONAME))' $(PYTHON) python/build_backend.py wheel $(WHEELS)
+
+sdist:
+	@$(PYTHON) python/build_backend.py sdist $(WHEELS)
+
+test-python:
+	@scripts/python_test.sh
 
 header:
 	VGPU_UPDATE_HEADER=1 $(CARGO) test --locked --quiet --test header
@@ -237,4 +254,4 @@ setup:
 	@scripts/setup.sh
 
 clean:
-	rm -rf $(OUT) $(EX) $(TESTS_DIR) $(ASAN_DIR) $(TARGET)/bench $(TARGET)/report $(TARGET)/include $(TARGET)/check $(TARGET)/data $(TARGET)/venv
+	rm -rf $(OUT) $(EX) $(TESTS_DIR) $(ASAN_DIR) $(TARGET)/bench $(TARGET)/report $(TARGET)/include $(TARGET)/check $(TARGET)/data $(TARGET)/venv $(WHEELS) $(TARGET)/python

@@ -78,6 +78,7 @@ step 'C tests under sanitizers (asan)' make --no-print-directory asan
 step 'examples' make --no-print-directory examples
 step 'examples run' run_examples
 step 'npy_gemm against NumPy' npy
+step 'Python package' scripts/python_test.sh
 step 'valgrind' make --no-print-directory valgrind
 step 'install' scripts/install_test.sh
 

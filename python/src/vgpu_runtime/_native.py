@@ -1,0 +1,188 @@
+"""libvgpu_pool.so through ctypes: loading it, its functions with their types, its failures as exceptions.
+
+``vgpu_pool.h`` is the reference for every function here. ctypes lets go of the interpreter's lock during each call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pathlib
+from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_void_p
+from typing import Any, Tuple
+
+ABI_VERSION = 1
+OK = 0
+INVALID_ARGUMENT = -1
+OUT_OF_MEMORY = -2
+NO_PINNING = 1
+ROW_MAJOR = 101
+NO_TRANS = 111
+TRANS = 112
+
+TaskFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p)
+WorkerHook = ctypes.CFUNCTYPE(None, c_void_p, c_uint32)
+#: The type of a native loop body: ``int32_t body(vgpu_worker *, void *user_data, size_t begin, size_t end)``.
+RangeFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_size_t)
+
+
+class VgpuError(RuntimeError):
+    """A failure of the native library. ``status`` is its number, ``name`` the number's name in ``vgpu_pool.h``."""
+
+    def __init__(self, status: int, name: str, sentence: str) -> None:
+        super().__init__(f"{sentence} ({name})" if sentence else name)
+        self.status = status
+        self.name = name
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return (_error_from_parts, (self.status, self.name, self.args[0]))
+
+
+def _error_from_parts(status: int, name: str, text: str) -> VgpuError:
+    error = VgpuError(status, name, "")
+    error.args = (text,)
+    return error
+
+
+class PoolConfig(ctypes.Structure):
+    """vgpu_pool_config, as far as this package knows it; a newer library completes it."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("num_workers", c_uint32),
+        ("inbox_capacity", c_uint32),
+        ("inbox_full", c_uint32),
+        ("wait_policy", c_uint32),
+        ("stack_size", c_size_t),
+        ("name_prefix", c_char_p),
+        ("on_worker_start", WorkerHook),
+        ("on_worker_stop", WorkerHook),
+        ("worker_user_data", c_void_p),
+    ]
+
+
+def _refuse_subinterpreter() -> None:
+    """Callbacks on the library's threads enter the main interpreter, whoever made the pool: say so instead of mixing them."""
+    current = ctypes.pythonapi.PyInterpreterState_Get
+    main = ctypes.pythonapi.PyInterpreterState_Main
+    current.restype = main.restype = c_void_p
+    if current() != main():
+        raise ImportError(
+            "vgpu_runtime was imported in a sub-interpreter, and works in the main interpreter only: "
+            "import it there, or use processes (multiprocessing with the 'spawn' start method)"
+        )
+
+
+def _path() -> str:
+    path = os.environ.get("VGPU_POOL_LIBRARY")
+    if path:
+        return path
+    bundled = pathlib.Path(__file__).parent / "lib" / f"libvgpu_pool.so.{ABI_VERSION}"
+    return str(bundled) if bundled.exists() else bundled.name
+
+
+def _load() -> ctypes.CDLL:
+    path = _path()
+    try:
+        library = ctypes.CDLL(path)
+        library.vgpu_abi_version.restype = c_uint32
+    except (OSError, AttributeError) as error:
+        raise ImportError(
+            f"vgpu_runtime could not load its native library from {path!r}: {error}. "
+            "Install the wheel, or name the library in the environment variable VGPU_POOL_LIBRARY"
+        ) from error
+    found = library.vgpu_abi_version()
+    if found != ABI_VERSION:
+        raise ImportError(f"vgpu_runtime needs version {ABI_VERSION} of the binary interface, and {path!r} has version {found}")
+    return library
+
+
+def _declare(name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(_library, name)
+    function.restype = result
+    function.argtypes = arguments
+    return function
+
+
+_refuse_subinterpreter()
+_library = _load()
+
+_status_name = _declare("vgpu_status_name", c_char_p, c_int32)
+_last_error_message = _declare("vgpu_last_error_message", c_char_p)
+_version_string = _declare("vgpu_version_string", c_char_p)
+available_cpus = _declare("vgpu_available_cpus", c_uint32)
+pool_config_init = _declare("vgpu_pool_config_init_sized", None, POINTER(PoolConfig), c_uint32)
+pool_create = _declare("vgpu_pool_create", c_int32, POINTER(PoolConfig), POINTER(c_void_p))
+pool_destroy = _declare("vgpu_pool_destroy", c_int32, c_void_p)
+pool_num_workers = _declare("vgpu_pool_num_workers", c_uint32, c_void_p)
+pool_submit = _declare("vgpu_pool_submit", c_int32, c_void_p, TaskFunction, c_void_p, c_void_p, c_void_p)
+# The body is a plain address here: it may be anybody's.
+parallel_for = _declare("vgpu_parallel_for", c_int32, c_void_p, c_size_t, c_size_t, c_void_p, c_void_p)
+sgemm, dgemm = (
+    _declare(
+        name, c_int32, c_void_p, c_int32, c_int32, c_int32, c_int64, c_int64, c_int64,
+        scalar, c_void_p, c_int64, c_void_p, c_int64, scalar, c_void_p, c_int64,
+    )
+    for name, scalar in (("vgpu_sgemm", c_float), ("vgpu_dgemm", c_double))
+)  # fmt: skip
+
+_gil_ensure = ctypes.pythonapi.PyGILState_Ensure
+_gil_ensure.restype = ctypes.c_int
+_gil_release = ctypes.pythonapi.PyGILState_Release
+_gil_release.argtypes = (ctypes.c_int,)
+_gil_release.restype = None
+
+
+def keep_thread_state() -> None:
+    """Called in a worker's start hook: Python's state of this thread then lasts until :func:`drop_thread_state`.
+
+    Otherwise each callback would make one and throw it away, which takes microseconds and loses thread-local variables.
+    """
+    _gil_ensure()
+
+
+def drop_thread_state() -> None:
+    """Called in a worker's stop hook. 0 is PyGILState_LOCKED: the hook's own frame still holds the lock."""
+    _gil_release(0)
+
+
+def version() -> str:
+    """The version of the native library."""
+    return str(_version_string().decode())
+
+
+def error_of(status: int) -> Exception:
+    """The exception for a failed call of this thread."""
+    name = _status_name(status).decode()
+    sentence = _last_error_message().decode(errors="replace")
+    if status == INVALID_ARGUMENT:
+        return ValueError(sentence)
+    if status == OUT_OF_MEMORY:
+        return MemoryError(sentence)
+    return VgpuError(status, name, sentence)
+
+
+def check(status: int) -> None:
+    """Raises what a failed call means."""
+    if status != OK:
+        raise error_of(status)
+
+
+def create_pool(
+    num_workers: int, flags: int, stack_size: int, name_prefix: bytes, start: Any, stop: Any, user_data: int
+) -> int:
+    """Makes a pool and returns its address. ``start`` and ``stop`` must outlive it."""
+    config = PoolConfig()
+    pool_config_init(byref(config), ctypes.sizeof(config))
+    config.flags = flags
+    config.num_workers = num_workers
+    config.stack_size = stack_size
+    config.name_prefix = name_prefix
+    config.on_worker_start = start
+    config.on_worker_stop = stop
+    config.worker_user_data = user_data
+    pool = c_void_p()
+    check(pool_create(byref(config), byref(pool)))
+    assert pool.value is not None
+    return pool.value

@@ -1,0 +1,218 @@
+"""ThreadPool: an executor as ``concurrent.futures`` defines it, on workers of the native pool."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import itertools
+import time
+import weakref
+from types import TracebackType
+from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+
+from . import _gemm, _loop, _native
+from ._core import Core
+from ._future import Future
+
+T = TypeVar("T")
+
+_names = itertools.count()
+
+
+class ThreadPool(concurrent.futures.Executor):
+    """A pool of native worker threads that runs Python functions, native loops and matrix products.
+
+    It is a ``concurrent.futures.Executor``: what works with ``ThreadPoolExecutor`` works with it, ``as_completed``, ``wait`` and
+    asyncio's ``run_in_executor`` included. Python functions take turns, because the interpreter has one lock; native loop
+    bodies (:meth:`parallel_for` with a Numba cfunc or a C function) and :meth:`gemm` run at the same time.
+
+    :param num_threads: how many workers, at most 4096; None: as many CPUs as this process may use
+    :param thread_name_prefix: what the workers' threads are called in Python; the system shows its first 8 bytes
+    :param initializer: called by each worker before its first task. If it fails, the pool is broken
+    :param initargs: its arguments
+    :param run_in_waiter: whether ``Future.result()`` without a timeout runs a task that no worker has begun, on
+        the thread that waits for it, which is quicker and keeps tasks that wait for tasks from running out of workers. With
+        an initializer, tasks run on workers only
+    :param pin: whether each worker stays on a CPU of its own. Good for one pool that has the machine to itself; with several
+        processes, or with other libraries' threads, all of them may end up on the same CPUs
+    :param stack_size: bytes of each worker's stack; 0: 8 MiB
+
+    Thread-safe. A pool that is no longer referred to shuts down by itself, after its tasks; so does each pool when the
+    interpreter exits. In a forked child a pool of the parent raises ``RuntimeError``.
+    """
+
+    def __init__(
+        self,
+        num_threads: Optional[int] = None,
+        thread_name_prefix: str = "",
+        initializer: Optional[Callable[..., object]] = None,
+        initargs: Tuple[Any, ...] = (),
+        *,
+        run_in_waiter: bool = True,
+        pin: bool = False,
+        stack_size: int = 0,
+    ) -> None:
+        if num_threads is not None and not 1 <= num_threads <= 4096:
+            raise ValueError(f"num_threads must be between 1 and 4096, and is {num_threads}")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        name = thread_name_prefix or f"ThreadPool-{next(_names)}"
+        self._core = Core(
+            num_threads or 0,
+            0 if pin else _native.NO_PINNING,
+            stack_size or 8 << 20,
+            name,
+            None if initializer is None else (initializer, initargs),
+            run_in_waiter,
+        )
+        weakref.finalize(self, self._core.shutdown, wait=False, cancel_futures=False).atexit = False
+
+    def __repr__(self) -> str:
+        state = "" if self._core.refusal is None else ", shut down"
+        return f"<vgpu_runtime.ThreadPool {self._core.name!r}: {self._core.num_workers} workers{state}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a ThreadPool cannot be pickled: its threads belong to this process. Make one in each process")
+
+    @property
+    def num_threads(self) -> int:
+        """How many workers the pool has."""
+        return self._core.num_workers
+
+    # ---- concurrent.futures.Executor ----
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Schedules ``fn(*args, **kwargs)`` and returns its future. Tasks are begun in the order they were submitted in."""
+        core = self._core
+        return core.submit(fn, args, kwargs, core.may_run_here)
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: Optional[float] = None,
+        chunksize: int = 1,
+        buffersize: Optional[int] = None,
+    ) -> Iterator[T]:
+        """As ``map(fn, *iterables)``, with the calls made by the pool; the results come in order.
+
+        Arguments are collected at once, or, with a ``buffersize``, as results are taken. ``chunksize`` calls make one task: more
+        is quicker for short calls. If a result is not there ``timeout`` seconds after the call of ``map``, ``next()``
+        raises ``TimeoutError``. An exception of a call is raised where its result would come.
+        """
+        if chunksize < 1:
+            raise ValueError(f"chunksize must be at least 1, and is {chunksize}")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError(f"buffersize must be at least 1, and is {buffersize}")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        chunks = _chunks(zip(*iterables), chunksize)
+        ahead = None if buffersize is None else -(-buffersize // chunksize)
+        futures: Deque[Future[List[T]]] = collections.deque(
+            self.submit(_call_chunk, fn, chunk) for chunk in itertools.islice(chunks, ahead)
+        )
+        # The generator holds the pool weakly, as the standard one does, so that it cannot keep it alive.
+        return _results(futures, deadline, weakref.ref(self), fn, chunks)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more tasks. Those submitted are still run, unless ``cancel_futures`` drops the ones not begun.
+
+        With ``wait`` it returns when they are done and the threads gone. May be called again.
+        """
+        self._core.shutdown(wait, cancel_futures)
+
+    def __enter__(self) -> ThreadPool:
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        self.shutdown(wait=True)
+
+    # ---- beyond ----
+
+    def wait_all(self) -> None:
+        """Waits until every task submitted so far, and every task these submit, is done. Failures stay with their futures."""
+        self._core.wait_all()
+
+    def parallel_for(
+        self, indices: Union[int, range], body: Any, *, data: Any = None, grain: int = 0
+    ) -> None:
+        """Calls ``body`` for all indices, on all workers, and returns when that is done.
+
+        ``body`` is one of
+
+        * a Python callable: called as ``body(i)`` for each index of ``indices``, a number n for ``range(n)`` or any range. The
+          first exception is raised here, and indices not yet begun are left out;
+        * a native function of the type ``int32_t body(vgpu_worker *, void *data, size_t begin, size_t end)``: a Numba cfunc of
+          the signature :func:`range_signature`, or a :data:`RangeFunction`. It is called for pieces of
+          ``range(n)``, without the interpreter's lock. Numbers other than 0 that it returns are raised as ``VgpuError``.
+
+        :param data: what a native body gets: an array or buffer (its address is passed), an address, or None
+        :param grain: how many indices a piece has at most; 0 lets the library adapt them
+
+        While a native body runs, the call cannot be interrupted; a loop over a Python callable ends at the next index.
+        """
+        _loop.parallel_for(self._core, indices, body, data, grain)
+
+    def gemm(
+        self,
+        a: Any,
+        b: Any,
+        out: Any = None,
+        *,
+        alpha: float = 1.0,
+        beta: float = 0.0,
+        trans_a: bool = False,
+        trans_b: bool = False,
+    ) -> Any:
+        """``alpha * op(a) @ op(b) + beta * out``, in float32 or float64, on all workers. Returns ``out``.
+
+        Matrices are anything with two dimensions and the buffer protocol, ``__array_interface__`` or ``__dlpack__`` on the
+        CPU: NumPy arrays, memoryviews, torch tensors. They are not copied: one of the dimensions must be contiguous.
+        Without ``out`` the result is a new NumPy array, or a memoryview where NumPy is not installed. The interpreter's lock is
+        free meanwhile, and the result is the same to the last bit for any number of workers.
+        """
+        with self._core.native() as pool:
+            return _gemm.gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
+
+
+def _chunks(calls: Iterable[Tuple[Any, ...]], size: int) -> Iterator[Sequence[Tuple[Any, ...]]]:
+    calls = iter(calls)
+    while True:
+        chunk = list(itertools.islice(calls, size))
+        if not chunk:
+            return
+        yield chunk
+
+
+def _call_chunk(function: Callable[..., T], calls: Sequence[Tuple[Any, ...]]) -> List[T]:
+    return [function(*args) for args in calls]
+
+
+def _results(
+    futures: Deque[Future[List[T]]],
+    deadline: Optional[float],
+    pool_ref: weakref.ref[ThreadPool],
+    function: Callable[..., T],
+    chunks: Iterator[Sequence[Tuple[Any, ...]]],
+) -> Iterator[T]:
+    try:
+        while futures:
+            # With a buffer size, the next chunk is submitted when one is taken.
+            pool = pool_ref()
+            following = next(chunks, None) if pool is not None else None
+            if pool is not None and following is not None:
+                futures.append(pool.submit(_call_chunk, function, following))
+            del pool
+            future = futures.popleft()
+            try:
+                results = future.result(None if deadline is None else deadline - time.monotonic())
+            finally:
+                # Its exception's traceback refers to this frame.
+                del future
+            results.reverse()
+            while results:
+                yield results.pop()
+    finally:
+        for future in futures:
+            future.cancel()
