@@ -426,7 +426,7 @@ typedef struct vgpu_pool_config {
      */
     vgpu_worker_hook_fn on_worker_stop;
     /**
-     * Passed to both.
+     * Passed to both, and to the other hooks.
      */
     void *worker_user_data;
     /**
@@ -450,6 +450,23 @@ typedef struct vgpu_pool_config {
      * Must be 0.
      */
     uint32_t reserved;
+    /**
+     * Called before each task, and before each forked job that the worker took from the public ones; for a profiler. A thread from
+     * outside that runs a task because the inbox is full passes UINT32_MAX. May be NULL, as the next ones.
+     */
+    vgpu_worker_hook_fn on_work_begin;
+    /**
+     * Called after it. Such calls are nested as the pieces of work are.
+     */
+    vgpu_worker_hook_fn on_work_end;
+    /**
+     * Called before the worker goes to sleep.
+     */
+    vgpu_worker_hook_fn on_park;
+    /**
+     * Called when it has slept.
+     */
+    vgpu_worker_hook_fn on_unpark;
 } vgpu_pool_config;
 
 /**
@@ -899,6 +916,51 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_report(const struct vgpu_pool *poo
                                                      char *buffer,
                                                      size_t size,
                                                      size_t *length);
+
+/**
+ * Begins to record what the pool's workers do: tasks, thefts, searches, sleeps and calls out of them. The trace before is
+ * forgotten.
+ *
+ * @param pool               the pool
+ * @param events_per_worker  the room in each worker's log, in events of 64 bytes; what comes when it is full is counted and dropped.
+ *                           The first trace makes the room, and later ones may ask for no more; 0: what there is, or 16384
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_ALREADY_STARTED while a trace is recorded or written;
+ *         VGPU_ERROR_OUT_OF_MEMORY
+ * @note Thread safety: any thread, tasks included. Does not block.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_trace_start(struct vgpu_pool *pool,
+                                                          size_t events_per_worker);
+
+/**
+ * Ends the recording. What is under way is not in the trace.
+ *
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT if there is no recording
+ * @note Thread safety: any thread, tasks included. Does not block.
+ */
+VGPU_API vgpu_status vgpu_pool_trace_stop(struct vgpu_pool *pool);
+
+/**
+ * Writes the last trace to a file, as JSON in Chrome's trace-event format: open it in https://ui.perfetto.dev.
+ *
+ * @param pool  the pool
+ * @param path  the file, which is made anew
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT, also if there is no trace; VGPU_ERROR_ALREADY_STARTED while a trace is recorded or
+ *         written; VGPU_ERROR_IO with the system's words
+ * @note Thread safety: any thread. Blocks while it writes.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_trace_write(struct vgpu_pool *pool,
+                                                          const char *path);
+
+/**
+ * Names the running task, or the forked job that the worker took from another, in traces. Costs a branch while no trace is
+ * recorded.
+ *
+ * @param worker  what the callback was passed; NULL does nothing
+ * @param label   a terminated string, of which 38 bytes of UTF-8 are copied; NULL does nothing, and so does what is not UTF-8
+ * @note Thread safety: inside the callback.
+ */
+VGPU_API void vgpu_worker_set_label(const struct vgpu_worker *worker,
+                                    const char *label);
 
 /**
  * Waits until the task is done, and says how it ended. May be called again; the handle stays.

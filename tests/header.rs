@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "mod",
     "status",
     "error",
@@ -17,6 +17,7 @@ const ORDER: [&str; 20] = [
     "pool",
     "submit",
     "stats",
+    "trace",
     "task",
     "future",
     "group",

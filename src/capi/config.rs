@@ -73,7 +73,7 @@ pub struct vgpu_pool_config {
     pub on_worker_start: vgpu_worker_hook_fn,
     /// Called on each worker's thread after its last task; may be NULL.
     pub on_worker_stop: vgpu_worker_hook_fn,
-    /// Passed to both.
+    /// Passed to both, and to the other hooks.
     pub worker_user_data: *mut c_void,
     /// Where the pool's memory comes from, and where it goes back to: both or neither.
     pub allocate: vgpu_allocate_fn,
@@ -86,6 +86,15 @@ pub struct vgpu_pool_config {
     pub help_depth: u32,
     /// Must be 0.
     pub reserved: u32,
+    /// Called before each task, and before each forked job that the worker took from the public ones; for a profiler. A thread from
+    /// outside that runs a task because the inbox is full passes UINT32_MAX. May be NULL, as the next ones.
+    pub on_work_begin: vgpu_worker_hook_fn,
+    /// Called after it. Such calls are nested as the pieces of work are.
+    pub on_work_end: vgpu_worker_hook_fn,
+    /// Called before the worker goes to sleep.
+    pub on_park: vgpu_worker_hook_fn,
+    /// Called when it has slept.
+    pub on_unpark: vgpu_worker_hook_fn,
 }
 
 /// The longest name prefix in bytes.
@@ -109,6 +118,10 @@ impl vgpu_pool_config {
         allocator_context: ptr::null_mut(),
         help_depth: 0,
         reserved: 0,
+        on_work_begin: None,
+        on_work_end: None,
+        on_park: None,
+        on_unpark: None,
     };
 
     /// A copy of the caller's struct in the shape this library knows.
@@ -176,6 +189,10 @@ impl vgpu_pool_config {
             hooks: Hooks {
                 on_start: self.on_worker_start,
                 on_stop: self.on_worker_stop,
+                on_work_begin: self.on_work_begin,
+                on_work_end: self.on_work_end,
+                on_park: self.on_park,
+                on_unpark: self.on_unpark,
                 context: self.worker_user_data,
             },
             allocator,

@@ -20,4 +20,5 @@ pub mod scan;
 pub mod sort;
 pub mod stats;
 pub mod status;
+pub mod trace;
 pub mod worker;

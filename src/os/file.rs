@@ -143,11 +143,15 @@ struct Descriptor(c_int);
 
 impl Descriptor {
     fn open(path: &PathBuffer) -> core::result::Result<Descriptor, Errno> {
+        // Non-blocking, so that a FIFO put where a file is expected cannot hang the caller.
+        Descriptor::open_as(path, libc::O_RDONLY | libc::O_NONBLOCK)
+    }
+
+    fn open_as(path: &PathBuffer, flags: c_int) -> core::result::Result<Descriptor, Errno> {
+        const MODE: libc::mode_t = 0o666;
         loop {
-            // Non-blocking, so that a FIFO put where a file is expected cannot hang the caller.
-            let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
             // SAFETY: the path ends in a zero byte and lives through the call.
-            let descriptor = unsafe { libc::open(path.as_c_str().as_ptr(), flags) };
+            let descriptor = unsafe { libc::open(path.as_c_str().as_ptr(), flags | libc::O_CLOEXEC, MODE) };
             if descriptor >= 0 {
                 return Ok(Descriptor(descriptor));
             }
@@ -174,6 +178,23 @@ impl Descriptor {
     }
 }
 
+impl Descriptor {
+    /// Writes once, at least a byte of what is not empty.
+    fn write(&self, bytes: &[u8]) -> core::result::Result<usize, Errno> {
+        loop {
+            // SAFETY: the bytes are readable; the descriptor is open.
+            let count = unsafe { libc::write(self.0, bytes.as_ptr().cast(), bytes.len()) };
+            if let Ok(count) = usize::try_from(count) {
+                return Ok(count);
+            }
+            match Errno::last() {
+                Errno(libc::EINTR) => {}
+                errno => return Err(errno),
+            }
+        }
+    }
+}
+
 impl Drop for Descriptor {
     fn drop(&mut self) {
         // SAFETY: ours, and not used again. An error of closing a file that was only read says nothing of use.
@@ -183,6 +204,73 @@ impl Drop for Descriptor {
 
 fn is_absence(errno: Errno) -> bool {
     matches!(errno.0, libc::ENOENT | libc::ENOTDIR)
+}
+
+/// A text file that is being written, in pieces of some size. Allocates nothing.
+pub struct FileWriter {
+    file: Descriptor,
+    path: PathBuffer,
+    buffer: [u8; 4096],
+    len: usize,
+    failure: Option<Errno>,
+}
+
+impl fmt::Debug for FileWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileWriter").field("path", &self.path).field("failure", &self.failure.is_some()).finish()
+    }
+}
+
+impl FileWriter {
+    /// Makes an empty file, in the place of any that is there.
+    ///
+    /// # Errors
+    /// `Io` with the path and the system's words.
+    pub fn create(path: PathBuffer) -> Result<FileWriter> {
+        match Descriptor::open_as(&path, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC) {
+            Ok(file) => Ok(FileWriter { file, path, buffer: [0; 4096], len: 0, failure: None }),
+            Err(errno) => Err(error!(Io, "{path}: cannot be made: {errno}")),
+        }
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// `Io` with the path and the system's words, if this or any writing before has failed.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush();
+        match self.failure.take() {
+            None => Ok(()),
+            Some(errno) => Err(error!(Io, "{}: cannot be written: {errno}", self.path)),
+        }
+    }
+
+    fn flush(&mut self) {
+        let mut rest = &self.buffer[..self.len];
+        while !rest.is_empty() && self.failure.is_none() {
+            match self.file.write(rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(errno) => self.failure = Some(errno),
+            }
+        }
+        self.len = 0;
+    }
+}
+
+impl Write for FileWriter {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let mut piece = piece.as_bytes();
+        while !piece.is_empty() && self.failure.is_none() {
+            if self.len == self.buffer.len() {
+                self.flush();
+            }
+            let count = piece.len().min(self.buffer.len() - self.len);
+            self.buffer[self.len..self.len + count].copy_from_slice(&piece[..count]);
+            self.len += count;
+            piece = &piece[count..];
+        }
+        if self.failure.is_none() { Ok(()) } else { Err(fmt::Error) }
+    }
 }
 
 /// Replaces `contents` by the whole file. `false`: there is no such file (`contents` is then empty).

@@ -51,20 +51,37 @@ pub enum WaitPolicy {
 /// A function called on each worker's thread, with the context it was given and the worker's index. It must not unwind.
 pub type HookFn = unsafe extern "C-unwind" fn(context: *mut c_void, worker: u32);
 
-/// Functions called when a worker starts and before it ends.
+/// Functions called when a worker starts and ends, works and sleeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Hooks {
     /// Called on the worker's thread before its first task.
     pub on_start: Option<HookFn>,
     /// Called on the worker's thread after its last task.
     pub on_stop: Option<HookFn>,
-    /// Passed to both.
+    /// Called before each task, and before each forked job that the worker took out of a deque; for a profiler. A thread from
+    /// outside that runs a task because the inbox is full passes `u32::MAX`.
+    pub on_work_begin: Option<HookFn>,
+    /// Called after it. Such calls are nested as the pieces of work are.
+    pub on_work_end: Option<HookFn>,
+    /// Called before the worker goes to sleep.
+    pub on_park: Option<HookFn>,
+    /// Called when it has slept.
+    pub on_unpark: Option<HookFn>,
+    /// Passed to all.
     pub context: *mut c_void,
 }
 
 impl Default for Hooks {
     fn default() -> Hooks {
-        Hooks { on_start: None, on_stop: None, context: core::ptr::null_mut() }
+        Hooks {
+            on_start: None,
+            on_stop: None,
+            on_work_begin: None,
+            on_work_end: None,
+            on_park: None,
+            on_unpark: None,
+            context: core::ptr::null_mut(),
+        }
     }
 }
 

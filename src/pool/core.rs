@@ -10,6 +10,7 @@ use super::fork_join::Job;
 use super::future::Future;
 use super::group::GroupCore;
 use super::task::{Header, Storage, Task, TaskRef, Work};
+use super::trace::Trace;
 use super::wait::Awaited;
 use super::worker::Worker;
 use crate::error::{Error, Result, error};
@@ -44,6 +45,7 @@ pub struct Core {
     when_full: WhenFull,
     last_helper: LastHelper,
     statistics: Statistics,
+    trace: Trace,
     wait_policy: WaitPolicy,
     help_depth: u32,
     allocator: Allocator,
@@ -85,6 +87,7 @@ impl Core {
             when_full,
             last_helper: LastHelper::new(workers),
             statistics: Statistics::new(allocator, workers)?,
+            trace: Trace::new(allocator, workers, config.hooks)?,
             wait_policy,
             help_depth: match config.help_depth {
                 0 => DEFAULT_HELP_DEPTH,
@@ -126,6 +129,10 @@ impl Core {
 
     pub(crate) fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     pub(crate) fn statistics_mut(&mut self) -> &mut Statistics {

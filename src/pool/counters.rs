@@ -36,6 +36,17 @@ impl Distance {
     /// All of them, nearest first; each is the index of its own place.
     pub const ALL: [Distance; 5] =
         [Distance::SameCore, Distance::SameCache, Distance::SameNode, Distance::OtherNode, Distance::Unknown];
+
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Distance::SameCore => "same core",
+            Distance::SameCache => "same cache",
+            Distance::SameNode => "same node",
+            Distance::OtherNode => "other node",
+            Distance::Unknown => "unknown",
+        }
+    }
 }
 
 /// A count for each distance.

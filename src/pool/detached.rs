@@ -14,6 +14,7 @@ use super::blocks::{Returns, Shape};
 use super::core::Core;
 use super::group::GroupCore;
 use super::task::{Work, drop_quietly, panic_error};
+use super::trace::Kind;
 use super::worker::Worker;
 use crate::error::Result;
 use crate::sync::UnsafeCell;
@@ -127,8 +128,10 @@ impl Taken {
             dues.pay(core);
             dues.group.set(group);
         }
+        let span = worker.begin_span(Kind::Task);
         // SAFETY: taken once, and the table fits.
         let outcome = unsafe { (self.table.run)(self.entry, worker) };
+        worker.end_span(span, Kind::Task);
         worker.counters().executed.add(1);
         if let Err(error) = outcome {
             // SAFETY: the group lives until the task is counted off.

@@ -30,6 +30,7 @@ pub(crate) mod shelf;
 pub mod stats;
 pub(crate) mod task;
 mod threads;
+pub mod trace;
 mod wait;
 pub mod worker;
 
@@ -45,6 +46,7 @@ pub use worker::Worker;
 use self::core::Core;
 use crate::error::Result;
 use crate::os::alloc::{Allocator, Owned};
+use crate::os::file::{FileWriter, PathBuffer};
 use crate::os::fork;
 use crate::topology::Caches;
 pub(crate) use fork_join::Job;
@@ -108,6 +110,37 @@ impl Pool {
     /// Errors: [`OutOfMemory`](crate::error::Status::OutOfMemory).
     pub fn report(&self) -> Result<Report> {
         Ok(self.stats()?.report())
+    }
+
+    /// Begins to record what the workers do, each in a log of `events_per_worker` events of 64 bytes, which the first trace
+    /// makes room for and which stays; 0 means [`DEFAULT_TRACE_EVENTS`](trace::DEFAULT_TRACE_EVENTS). What comes when a log is
+    /// full is counted and dropped. The trace before is forgotten.
+    ///
+    /// Errors: [`AlreadyStarted`](crate::error::Status::AlreadyStarted) while a trace is recorded or written;
+    /// [`InvalidArgument`](crate::error::Status::InvalidArgument) for more events than there is room for;
+    /// [`OutOfMemory`](crate::error::Status::OutOfMemory).
+    pub fn trace_start(&self, events_per_worker: usize) -> Result<()> {
+        self.core.trace().start(self.core.allocator(), events_per_worker)
+    }
+
+    /// Ends the recording. False when there is none. What is under way is not in the trace.
+    pub fn trace_stop(&self) -> bool {
+        self.core.trace().stop()
+    }
+
+    /// Writes the last trace to a file, as JSON in Chrome's trace-event format: open it in <https://ui.perfetto.dev>.
+    ///
+    /// Errors: [`AlreadyStarted`](crate::error::Status::AlreadyStarted) while a trace is recorded or written;
+    /// [`InvalidArgument`](crate::error::Status::InvalidArgument) if there is none, or for a path too long;
+    /// [`Io`](crate::error::Status::Io) with the path and the system's words.
+    pub fn trace_write(&self, path: impl AsRef<[u8]>) -> Result<()> {
+        let trace = self.core.trace().read()?;
+        let mut path_buffer = PathBuffer::new();
+        path_buffer.push_bytes(path.as_ref())?;
+        let mut file = FileWriter::create(path_buffer)?;
+        // What goes wrong is told by the file.
+        let _ = trace.write(&mut file);
+        file.finish()
     }
 
     /// Where the pool's memory comes from.

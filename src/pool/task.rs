@@ -6,6 +6,7 @@
 
 use super::core::Core;
 use super::detached::Entry;
+use super::trace::Kind;
 use super::worker::Worker;
 use crate::error::{Error, Result, error};
 use crate::os::alloc::{Allocator, Owned};
@@ -259,8 +260,10 @@ impl TaskRef {
             return false;
         }
         self.header().completion.begin(worker.index());
+        let span = worker.begin_span(Kind::Task);
         // SAFETY: claimed just now; the vtable fits the task.
         let outcome = worker.nested(|| unsafe { (self.header().vtable.run)(self.0, worker) });
+        worker.end_span(span, Kind::Task);
         worker.counters().executed.add(1);
         // SAFETY: claimed, so this thread completes it; the pool is alive by contract.
         unsafe { self.complete(outcome) };

@@ -7,6 +7,7 @@
 
 use super::config::WaitPolicy;
 use super::task::TaskRef;
+use super::trace::Kind;
 use super::worker::{Work, Worker, stack_pointer};
 use crate::error::{Result, error};
 use crate::os::clock;
@@ -236,6 +237,7 @@ impl Worker {
             }
             if sleep.withdraw(self.index()) {
                 self.counters().wakeups.add(1);
+                self.trace_wake();
             }
             sleep.wait_on(self.index(), 0);
             searching = true;
@@ -245,10 +247,12 @@ impl Worker {
     /// Searches for a bounded time, which is counted.
     fn searching<R>(&self, search: impl FnOnce(&mut SearchBudget) -> R) -> R {
         let mut budget = SearchBudget::nanoseconds(SEARCH_NS);
-        let watch = &self.counters().searching;
-        watch.start(budget.last_ns());
+        let (watch, start_ns) = (&self.counters().searching, budget.last_ns());
+        let span = self.begin_span(Kind::Search);
+        watch.start(start_ns);
         let result = search(&mut budget);
         watch.stop(budget.last_ns());
+        self.trace_period(span, Kind::Search, start_ns, budget.last_ns());
         result
     }
 
@@ -256,9 +260,13 @@ impl Worker {
     fn sleep<R>(&self, sleep: impl FnOnce() -> R) -> R {
         let counters = self.counters();
         counters.parks.add(1);
-        counters.sleeping.start(clock::monotonic_ns());
+        let span = self.begin_span(Kind::Park);
+        let start_ns = clock::monotonic_ns();
+        counters.sleeping.start(start_ns);
         let result = sleep();
-        counters.sleeping.stop(clock::monotonic_ns());
+        let end_ns = clock::monotonic_ns();
+        counters.sleeping.stop(end_ns);
+        self.trace_period(span, Kind::Park, start_ns, end_ns);
         self.core().statistics().repair_pin(self.index());
         result
     }

@@ -9,6 +9,7 @@ use super::counters::Counters;
 use super::detached::{Dues, Taken};
 use super::fork_join::Job;
 use super::task::TaskRef;
+use super::trace::{Kind, Label};
 use crate::os::thread;
 use crate::protocol::deque::{Deque, Steal};
 use crate::protocol::fork_stack::ForkStack;
@@ -45,6 +46,8 @@ pub struct Worker {
     pub(super) stack_reserve: usize,
     dues: Dues,
     counters: *const Counters,
+    /// What the running work is called, while somebody watches.
+    pub(super) label: Cell<Label>,
 }
 
 /// Roughly where the stack ends that is in use.
@@ -91,6 +94,7 @@ impl Worker {
             stack_limit: stack_mark(STACK_LIMIT, 8),
             dues: Dues::new(),
             counters: core.statistics().of(index),
+            label: Cell::new(Label::NONE),
         }
     }
 
@@ -109,6 +113,7 @@ impl Worker {
             stack_limit: 0,
             dues: Dues::new(),
             counters,
+            label: Cell::new(Label::NONE),
         }
     }
 
@@ -234,6 +239,7 @@ impl Worker {
         match core.deque(victim).steal() {
             Steal::Got(job) => {
                 counters.steals_done[distance as usize].add(1);
+                self.trace_steal(victim, distance);
                 Some(Work::Job(job))
             }
             _ => None,
@@ -272,8 +278,10 @@ impl Worker {
             Work::Detached(task) => self.nested(|| unsafe { task.run(self) }),
             Work::Job(job) => {
                 self.dues.pay(self.core());
+                let span = self.begin_span(Kind::Job);
                 // SAFETY: a job taken from a deque is run once, by its taker; its frame waits for that.
                 self.nested(|| unsafe { Job::run(job, self) });
+                self.end_span(span, Kind::Job);
             }
             Work::Task(task) => {
                 self.dues.pay(self.core());

@@ -2,13 +2,13 @@
 //!
 //! # States
 //! The [`Recorder`]'s word holds a state and the number of the session. *Idle*: nothing is recorded. *Recording*: writers that see
-//! this add to their logs. *Claimed*: one thread has the logs to itself, to make room or to read.
+//! this add to their logs. *Claimed*: one thread has the logs to itself, to make room, to read, or to tell others of the end.
 //!
 //! | step | from | to | by |
 //! |---|---|---|---|
 //! | claim | idle | claimed | whoever starts or reads |
 //! | start | claimed | recording, of the next session | the same |
-//! | stop | recording | idle | anybody |
+//! | stop | recording | claimed | anybody |
 //! | release | claimed | idle | the claimer |
 //!
 //! A [`Log`] is one writer's. Its word holds the session in which it was last written, and how many events it has of that. An event
@@ -107,22 +107,22 @@ impl Recorder {
         (word & STATE == RECORDING).then(|| session_of(word))
     }
 
-    /// Whether there is recording.
-    pub fn is_recording(&self) -> bool {
-        self.word.load(RELAXED) & STATE == RECORDING
-    }
-
     /// Takes the logs, unless there is recording or somebody has them.
     pub fn claim(&self) -> Option<Claim<'_>> {
-        let word = self.word.load(RELAXED);
-        let claimed = word & STATE == IDLE && self.word.compare_exchange(word, word | CLAIMED, RELAXED).is_ok();
-        claimed.then_some(Claim { recorder: self, word: word | CLAIMED })
+        self.change(IDLE)
     }
 
-    /// Ends the recording. False when there is none.
-    pub fn stop(&self) -> bool {
+    /// Ends the recording and takes the logs. `None` when there is no recording.
+    pub fn stop(&self) -> Option<Claim<'_>> {
+        self.change(RECORDING)
+    }
+
+    fn change(&self, from: u64) -> Option<Claim<'_>> {
         let word = self.word.load(RELAXED);
-        word & STATE == RECORDING && self.word.compare_exchange(word, word & !STATE, RELAXED).is_ok()
+        let claimed = (word & !STATE) | CLAIMED;
+        let taken = word & STATE == from && self.word.compare_exchange(word, claimed, RELAXED).is_ok();
+        // Made when it was taken, and not before: its drop gives back.
+        taken.then(|| Claim { recorder: self, word: claimed })
     }
 }
 

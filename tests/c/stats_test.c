@@ -1,4 +1,5 @@
 /* The statistics of a pool, as C reads them. */
+#define _GNU_SOURCE
 #include "check.h"
 
 #include <string.h>

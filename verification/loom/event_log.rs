@@ -43,7 +43,7 @@ impl Recording for Real {
         true
     }
     fn stop(&self) -> bool {
-        self.recorder.stop()
+        self.recorder.stop().is_some()
     }
     fn read(&self) -> Option<(u64, Vec<u64>)> {
         let claim = self.recorder.claim()?;
@@ -132,7 +132,10 @@ fn against_start<R: Recording>(make: impl Fn(usize) -> R + Send + Sync + 'static
             let reader = thread::spawn(move || reading.read().map_or(100, |read| checked(read) * 10));
             let begun = recording.start();
             writer.record(&*recording);
-            reader.join().unwrap() + u64::from(begun)
+            let read = reader.join().unwrap();
+            // A reader that comes too late changes nothing.
+            assert_eq!(recording.stop(), begun);
+            read + u64::from(begun)
         }),
         ..sessions(make_real)
     }

@@ -75,7 +75,12 @@ impl Recording for WrongLog {
 
     fn stop(&self) -> bool {
         let word = self.word.load(RELAXED);
-        word % SESSION == RECORDING && self.word.compare_exchange(word, word - RECORDING, RELAXED).is_ok()
+        let stopped = word % SESSION == RECORDING
+            && self.word.compare_exchange(word, word - RECORDING + CLAIMED, RELAXED).is_ok();
+        if stopped {
+            self.word.swap(word - RECORDING, site::RELEASE);
+        }
+        stopped
     }
 
     fn read(&self) -> Option<(u64, Vec<u64>)> {
