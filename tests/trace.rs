@@ -130,29 +130,21 @@ fn the_spans_sum_to_the_statistics() {
 
     let (events, dropped) = written(&pool, "sums");
     assert_eq!(dropped, 0);
-    let count = |kind| move |events: &[Value], worker| of_kind(events, worker, kind).count() as u64;
-    let sum = |kind| {
-        move |events: &[Value], worker| of_kind(events, worker, kind).map(|event| ns(&event["dur"])).sum::<u64>()
-    };
-    type Of = fn(&WorkerStats) -> u64;
-    let rows: [(&str, Box<dyn Fn(&[Value], usize) -> u64>, Of); 5] = [
-        ("thefts", Box::new(count("steal")), |own| own.all_steals().done),
-        ("sleeps", Box::new(count("park")), |own| own.parks),
-        ("calls", Box::new(count("wake")), |own| own.wakeups),
-        ("searching", Box::new(sum("search")), |own| own.searching_ns),
-        ("sleeping", Box::new(sum("park")), |own| own.sleeping_ns),
-    ];
     for (worker, own) in stats.workers.iter().enumerate() {
-        // The tasks of the first gate ended in this session and began before.
-        assert_eq!(of_kind(&events, worker, "task").count() as u64 + 1, own.executed, "tasks of worker {worker}");
-        for (what, from_trace, from_stats) in &rows {
-            let (traced, counted) = (from_trace(&events, worker), from_stats(own));
+        let count = |kind| of_kind(&events, worker, kind).count() as u64;
+        let sum = |kind| of_kind(&events, worker, kind).map(|event| ns(&event["dur"])).sum::<u64>();
+        // The task of the first gate ended in this session and began before.
+        assert_eq!(count("task") + 1, own.executed, "tasks of worker {worker}");
+        assert_eq!(count("steal"), own.all_steals().done, "thefts of worker {worker}");
+        assert_eq!(count("park"), own.parks, "sleeps of worker {worker}");
+        assert_eq!(count("wake"), own.wakeups, "calls of worker {worker}");
+        for (kind, counted) in [("search", own.searching_ns), ("park", own.sleeping_ns)] {
             // A stopwatch keeps even numbers: it may lose a nanosecond at each start and stop.
-            let slack = if what.ends_with("ing") { 2 * 10_000 } else { 0 };
-            assert!(traced.abs_diff(counted) <= slack, "{what} of worker {worker}: {traced} traced, {counted} counted");
+            let slack = 2 * count(kind);
+            assert!(sum(kind).abs_diff(counted) <= slack, "{kind} of worker {worker}: {} is not {counted}", sum(kind));
         }
     }
-    let all = |of: Of| stats.workers.iter().map(of).sum::<u64>();
+    let all = |of: fn(&WorkerStats) -> u64| stats.workers.iter().map(of).sum::<u64>();
     assert!(all(|own| own.parks) > 0 && all(|own| own.wakeups) > 0 && all(|own| own.all_steals().done) >= 5);
     check_nesting(&events, &stats);
 }
