@@ -15,6 +15,7 @@ TARGET  := $(or $(CARGO_TARGET_DIR),target)
 # The ABI's number is in the SONAME. The file's other two numbers are the crate's, so that a newer file sorts last.
 ABI     := 1
 VERSION := $(shell sed -n 's/^version = "\([0-9.]*\).*"/\1/p' Cargo.toml | head -n 1)
+MAJOR   := $(word 1,$(subst ., ,$(VERSION)))
 MINOR   := $(word 2,$(subst ., ,$(VERSION)))
 PATCH   := $(word 3,$(subst ., ,$(VERSION)))
 SONAME  := libvgpu_pool.so.$(ABI)
@@ -22,11 +23,13 @@ REAL    := $(SONAME).$(MINOR).$(PATCH)
 OUT     := $(TARGET)/lib
 RUST_A  := $(TARGET)/release/libvgpu_pool.a
 HEADER  := include/vgpu_pool.h
-HEADERS := $(HEADER) include/vgpu_pool.hpp $(wildcard include/vgpu_pool/*.hpp)
+HEADERS := $(HEADER) include/vgpu_pool_loader.h include/vgpu_pool.hpp $(wildcard include/vgpu_pool/*.hpp)
+
+CMAKE_FILES := vgpu_pool-config.cmake vgpu_pool-config-version.cmake
 
 # $(TARGET) itself is laid out like an installation: $(TARGET)/include, $(TARGET)/lib, $(TARGET)/lib/pkgconfig.
 LIBRARY := $(OUT)/$(REAL) $(OUT)/$(SONAME) $(OUT)/libvgpu_pool.so $(OUT)/libvgpu_pool.a \
-           $(OUT)/pkgconfig/vgpu_pool.pc $(addprefix $(TARGET)/,$(HEADERS))
+           $(OUT)/pkgconfig/vgpu_pool.pc $(CMAKE_FILES:%=$(OUT)/cmake/vgpu_pool/%) $(addprefix $(TARGET)/,$(HEADERS))
 
 # -u pulls each exported function out of the static library; the version script hides everything else.
 # nodelete: threads may still run library code when a plugin host calls dlclose. defs: no symbol is left to chance.
@@ -81,6 +84,9 @@ help:
 	@echo 'make bench-quick  the same in a minute, to see that it works'
 	@echo 'make header     writes include/vgpu_pool.h and abi/exports.txt from src/capi/'
 	@echo 'make install    PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
+	@echo 'make deb        two Debian packages, in $(TARGET)/deb'
+	@echo 'make abi        the binary interface against the one in abi/; fails on a break'
+	@echo 'make abi-update writes abi/ anew, after an intended change'
 	@echo 'make uninstall  takes away what install put there'
 	@echo 'make setup      installs the compilers and tools that demo and test need, with apt'
 	@echo 'make clean      removes what make built, and keeps what cargo built'
@@ -114,13 +120,18 @@ $(OUT)/libvgpu_pool.a: $(RUST_A)
 	@mkdir -p $(@D)
 	@cp $< $@
 
-# The path up from the pkgconfig folder to the prefix depends on how deep LIBDIR is.
-PC = sed -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBDIR@|$(1)|' \
-     -e "s|@UP@|$$(echo '$(1)/pkgconfig' | sed 's|[^/][^/]*|..|g')|" abi/vgpu_pool.pc.in
+# What pkg-config and CMake read. $(1) is the folder of libraries, $(2) that of the file: the path up from there to the prefix
+# depends on how deep they are.
+DESCRIBE = sed -e 's|@VERSION@|$(VERSION)|' -e 's|@MAJOR@|$(MAJOR)|' -e 's|@SONAME@|$(SONAME)|' -e 's|@REAL@|$(REAL)|' \
+           -e 's|@LIBDIR@|$(1)|' -e "s|@UP@|$$(echo '$(2)' | sed 's|[^/][^/]*|..|g')|"
 
 $(OUT)/pkgconfig/vgpu_pool.pc: abi/vgpu_pool.pc.in Cargo.toml Makefile
 	@mkdir -p $(@D)
-	@$(call PC,lib) > $@
+	@$(call DESCRIBE,lib,lib/pkgconfig) $< > $@
+
+$(OUT)/cmake/vgpu_pool/%.cmake: abi/%.cmake.in Cargo.toml Makefile
+	@mkdir -p $(@D)
+	@$(call DESCRIBE,lib,lib/cmake/vgpu_pool) $< > $@
 
 $(TARGET)/include/%: include/%
 	@mkdir -p $(@D)
@@ -145,23 +156,36 @@ header:
 	VGPU_UPDATE_HEADER=1 $(CARGO) test --locked --quiet --test header
 
 install: lib
-	install -d '$(DESTDIR)$(PREFIX)/include/vgpu_pool' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig'
+	install -d '$(DESTDIR)$(PREFIX)/include/vgpu_pool' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/vgpu_pool'
 	for header in $(HEADERS); do install -m 644 $$header '$(DESTDIR)$(PREFIX)/'$$header || exit; done
 	install -m 755 $(OUT)/$(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(REAL)'
 	ln -sf $(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_pool.so'
 	install -m 644 $(OUT)/libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_pool.a'
-	@$(call PC,$(LIBDIR)) > $(OUT)/installed.pc
-	install -m 644 $(OUT)/installed.pc '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
-	@rm -f $(OUT)/installed.pc
+	@$(call DESCRIBE,$(LIBDIR),$(LIBDIR)/pkgconfig) abi/vgpu_pool.pc.in > '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
+	@for file in $(CMAKE_FILES); do \
+	    $(call DESCRIBE,$(LIBDIR),$(LIBDIR)/cmake/vgpu_pool) abi/$$file.in > '$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/vgpu_pool/'$$file || exit; \
+	done
 	@echo 'Installed. Where $(PREFIX)/$(LIBDIR) is one of the system loader'"'"'s folders, run ldconfig once.'
 
 uninstall:
 	for header in $(HEADERS); do rm -f '$(DESTDIR)$(PREFIX)/'$$header; done
 	rmdir '$(DESTDIR)$(PREFIX)/include/vgpu_pool' 2>/dev/null || true
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
+	rm -rf '$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/vgpu_pool'
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
 	    '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME).'*
+
+# Two Debian packages, in $(TARGET)/deb.
+deb: lib
+	@scripts/deb.sh $(TARGET)/deb
+
+abi:
+	@scripts/abi.sh check
+
+# After an intended change, in the same commit.
+abi-update:
+	@scripts/abi.sh update
 
 # ---- the examples ----
 
@@ -205,6 +229,9 @@ $(TESTS_DIR)/%_test: tests/c/%_test.c $(wildcard tests/c/*.h) $(LIBRARY)
 $(ASAN_DIR)/%_test: tests/c/%_test.c $(wildcard tests/c/*.h) $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(C_STD) $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread -lm
+
+# The loader's tests are not linked with the library.
+%loader_test: USE_LIB := -ldl
 
 # The C++ header needs C++17; its coroutines C++20.
 CXX_TEST_STD                    := -std=c++17

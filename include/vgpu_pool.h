@@ -220,6 +220,11 @@
 #define VGPU_ERROR_STACK_LIMIT (-17)
 
 /**
+ * The version of the binary interface that this header describes, and the number in the library's file name.
+ */
+#define VGPU_ABI_VERSION 1
+
+/**
  * Workers run where the system puts them.
  */
 #define VGPU_POOL_NO_PINNING 1
@@ -770,7 +775,8 @@ VGPU_API const char *vgpu_last_error_message(void);
 VGPU_API vgpu_status vgpu_task_set_error(const char *message);
 
 /**
- * The version of the binary interface: 1. It changes only when a program must be compiled anew.
+ * The version of the binary interface: VGPU_ABI_VERSION of the header that the library was built with. It changes only when a
+ * program must be compiled anew.
  *
  * @note Thread safety: any thread.
  */
@@ -1486,6 +1492,15 @@ VGPU_API vgpu_status vgpu_graph_destroy(struct vgpu_graph *graph);
  * @note Thread safety: inside the callback.
  */
 VGPU_API uint32_t vgpu_worker_index(const struct vgpu_worker *worker);
+
+/**
+ * The worker of a pool that the calling thread is: what its running callback was passed, for code that was not handed it.
+ *
+ * @param pool  the pool
+ * @return the worker, valid until the running callback returns; NULL on a thread that is no worker of this pool, and for NULL
+ * @note Thread safety: any thread.
+ */
+VGPU_API struct vgpu_worker *vgpu_pool_current_worker(const struct vgpu_pool *pool);
 
 /**
  * Says how the running task waits from here on, for futures, groups and the other halves of its forks. What the worker runs while

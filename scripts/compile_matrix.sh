@@ -11,6 +11,9 @@ trap 'rm -rf "$scratch"' EXIT
 printf '#include <vgpu_pool.h>\n#include <vgpu_pool.h>\nint vgpu_header_alone(void);\nint vgpu_header_alone(void) { return VGPU_OK; }\n' \
     >"$scratch/alone.c"
 cp "$scratch/alone.c" "$scratch/alone.cpp"
+printf '#define VGPU_POOL_LOADER_IMPLEMENTATION\n#define VGPU_POOL_LOADER_FUNCTIONS\n#include <vgpu_pool_loader.h>\n#include <vgpu_pool_loader.h>\n' \
+    >"$scratch/loader.c"
+cp "$scratch/loader.c" "$scratch/loader.cpp"
 
 count=0
 compile() { # compile COMPILER STANDARD FILE
@@ -23,14 +26,14 @@ compile() { # compile COMPILER STANDARD FILE
 }
 for standard in c99 c11 c17 c2x; do
     for compiler in gcc clang; do
-        for file in "$scratch/alone.c" examples-c/*.c tests/c/*.c; do
+        for file in "$scratch/alone.c" "$scratch/loader.c" examples-c/*.c tests/c/*.c; do
             compile "$compiler" "$standard" "$file"
         done
     done
 done
 for standard in c++11 c++14 c++17 c++20; do
     for compiler in g++ clang++; do
-        for file in "$scratch/alone.cpp" examples-c/*.cpp; do
+        for file in "$scratch/alone.cpp" "$scratch/loader.cpp" examples-c/*.cpp; do
             compile "$compiler" "$standard" "$file"
         done
     done

@@ -53,4 +53,30 @@ for compiler in gcc clang; do
         fail 'the static consumer asks for the shared library'
     fi
 done
+
+# CMake finds it from the prefix alone.
+cmake -S tests/consumer -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 || { cat "$work/cmake.log" >&2; fail 'cmake does not find the package'; }
+cmake --build "$work/cmake" >"$work/cmake.log" 2>&1 || { cat "$work/cmake.log" >&2; fail 'cmake does not build the consumer'; }
+"$work/cmake/shared" && "$work/cmake/static" && "$work/cmake/cpp" || fail 'a program that cmake built does not run'
+VGPU_POOL_LIBRARY="$prefix/lib/libvgpu_pool.so.1" "$work/cmake/loader" || fail 'the program with the loader does not run'
+if VGPU_POOL_LIBRARY=/nowhere.so "$work/cmake/loader" 2>/dev/null; then fail 'the program with the loader ran without a library'; fi
+for program in static loader; do
+    if readelf --dynamic "$work/cmake/$program" | grep -q 'libvgpu_pool'; then
+        fail "cmake's $program consumer asks for the shared library"
+    fi
+done
+if cmake -S tests/consumer -B "$work/too-new" -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=1.0 >"$work/cmake.log" 2>&1; then
+    fail 'cmake took a version that is not there'
+fi
+
+# The Debian packages hold the same, where Debian looks for it.
+scripts/deb.sh "$work/deb" >"$work/deb.log" || { cat "$work/deb.log" >&2; fail 'there are no Debian packages'; }
+for package in "$work"/deb/*.deb; do dpkg-deb --extract "$package" "$work/debian"; done
+lib=$(dirname "$(find "$work/debian/usr/lib" -name libvgpu_pool.so.1)")
+test -f "$lib/pkgconfig/vgpu_pool.pc" && test -f "$lib/cmake/vgpu_pool/vgpu_pool-config.cmake" || fail 'the -dev package lacks a file'
+gcc -std=c99 -I"$work/debian/usr/include" tests/c/consumer.c -L"$lib" -lvgpu_pool -o "$work/from-deb" || fail 'the packages do not compile'
+LD_LIBRARY_PATH=$lib "$work/from-deb"
+gcc -std=c99 -I"$work/debian/usr/include" tests/c/consumer.c "$lib/libvgpu_pool.a" -lpthread -lm -ldl -o "$work/from-deb" && "$work/from-deb"
+
+echo 'built and ran: with CMake shared, static, C++ and the loader; from the Debian packages;'
 echo 'built and ran: shared, all static, library static; with gcc and clang; from a moved folder'

@@ -14,6 +14,9 @@ need clang clang
 need clang++ clang
 need valgrind valgrind
 need pkg-config pkg-config
+need cmake cmake
+need dpkg-architecture dpkg-dev
+need abidiff abigail-tools
 need python3 python3
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 # gcc may be there without the C library's headers.

@@ -72,6 +72,7 @@ step 'shuttle' scripts/verify.sh shuttle
 step 'verification table' scripts/verify.sh check
 step 'library' make --no-print-directory lib
 step 'symbols' scripts/symbols.sh "$target/lib/libvgpu_pool.so.1"
+step 'ABI' scripts/abi.sh self-test
 step 'compile matrix' scripts/compile_matrix.sh include
 step 'C tests' make --no-print-directory test-c
 step 'C tests under sanitizers (asan)' make --no-print-directory asan

@@ -1,6 +1,11 @@
 //! The C header is what the sources say, and the list of exported symbols is what the header says.
 //!
-//! `VGPU_UPDATE_HEADER=1 cargo test --test header` (or `make header`) rewrites both files instead of failing.
+//! So is the loader, which has every function of the header.
+//!
+//! `VGPU_UPDATE_HEADER=1 cargo test --test header` (or `make header`) rewrites the files instead of failing.
+
+#[path = "header_loader.rs"]
+mod loader;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -181,6 +186,12 @@ fn check(path: &str, expected: &str) {
 #[test]
 fn the_header_is_fresh() {
     check("include/vgpu_pool.h", &generate());
+}
+
+#[test]
+fn the_loader_is_fresh() {
+    let frame = read(&root().join("abi/vgpu_pool_loader.h.in"));
+    check("include/vgpu_pool_loader.h", &loader::generate(&generate(), &frame));
 }
 
 #[test]

@@ -26,6 +26,17 @@ template <typename F> struct visit {
     }
 };
 
+/* A callable that nobody waits for. */
+template <typename F> struct posted {
+    F callable;
+
+    static std::int32_t run(vgpu_worker *w, void *data) noexcept {
+        call(static_cast<posted *>(data)->callable, worker(w));
+        return 0;
+    }
+    static void end(void *data) noexcept { delete static_cast<posted *>(data); }
+};
+
 class scheduled;
 
 } // namespace detail
@@ -69,19 +80,27 @@ class pool_ref {
      * unless the pool was told to when its inbox is full. @throws error as vgpu_pool_submit() fails; std::bad_alloc
      */
     template <typename F> [[nodiscard]] auto submit(F &&f) const {
-        using callable = std::decay_t<F>;
-        using result = std::decay_t<detail::result_of<callable>>;
-        using task = detail::submitted<callable>;
         need_pool();
-        task *const shared = new task(std::forward<F>(f));
-        vgpu_future *handle = nullptr;
-        const vgpu_status status = vgpu_pool_submit(handle_, &task::run, shared, &task::end, &handle);
-        if (status != VGPU_OK) {
-            task::refuse(shared);
-            detail::check(status);
-        }
-        return future<result>(handle_, handle, shared);
+        vgpu_status status = VGPU_OK;
+        auto result = submitted(std::forward<F>(f), status);
+        detail::check(status);
+        return result;
     }
+    /** The same with a future that is not valid() where submit() throws an error. @throws std::bad_alloc */
+    template <typename F> [[nodiscard]] auto try_submit(F &&f) const {
+        vgpu_status status = VGPU_OK;
+        return submitted(std::forward<F>(f), status);
+    }
+    /**
+     * Submits f without a future: nobody learns when it is done. An exception that leaves it ends the program, as on a
+     * std::thread. @throws error as vgpu_pool_submit() fails; std::bad_alloc
+     */
+    template <typename F> void post(F &&f) const { detail::check(posted(std::forward<F>(f))); }
+    /** The same, but false where post() throws an error. @throws std::bad_alloc */
+    template <typename F> [[nodiscard]] bool try_post(F &&f) const { return posted(std::forward<F>(f)) == VGPU_OK; }
+
+    /** The worker of this pool that the calling thread is; on any other thread one whose handle() is NULL. */
+    worker current_worker() const noexcept { return worker(vgpu_pool_current_worker(handle_)); }
 
     /**
      * Waits until no task of the pool is queued or running. Not on a worker of the pool.
@@ -154,6 +173,28 @@ class pool_ref {
     vgpu_pool *handle_ = nullptr;
 
   private:
+    /* The future of f; if the pool refuses, the status why and a future that is not valid(). */
+    template <typename F> auto submitted(F &&f, vgpu_status &status) const {
+        using callable = std::decay_t<F>;
+        using task = detail::submitted<callable>;
+        task *const shared = new task(std::forward<F>(f));
+        future<std::decay_t<detail::result_of<callable>>> result(handle_, nullptr, shared);
+        status = vgpu_pool_submit(handle_, &task::run, shared, &task::end, &result.handle_);
+        if (status != VGPU_OK) {
+            result.shared_ = nullptr;
+            task::refuse(shared);
+        }
+        return result;
+    }
+    template <typename F> vgpu_status posted(F &&f) const {
+        using task = detail::posted<std::decay_t<F>>;
+        task *const data = new task{std::forward<F>(f)};
+        const vgpu_status status = vgpu_pool_submit(handle_, &task::run, data, &task::end, nullptr);
+        if (status != VGPU_OK) {
+            delete data;
+        }
+        return status;
+    }
     void need_pool() const {
         if (handle_ == nullptr) {
             detail::fail(VGPU_ERROR_INVALID_ARGUMENT, "pool is NULL; tasks need one, other than loops");

@@ -105,12 +105,16 @@ impl core::fmt::Display for Lossy<'_> {
     }
 }
 
-/// The version of the binary interface: 1. It changes only when a program must be compiled anew.
+/// The version of the binary interface that this header describes, and the number in the library's file name.
+pub const VGPU_ABI_VERSION: u32 = 1;
+
+/// The version of the binary interface: VGPU_ABI_VERSION of the header that the library was built with. It changes only when a
+/// program must be compiled anew.
 ///
 /// @note Thread safety: any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_abi_version() -> u32 {
-    1
+    VGPU_ABI_VERSION
 }
 
 /// The version of the library, such as "1.2.3".

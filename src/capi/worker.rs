@@ -1,7 +1,9 @@
 //! The context of running work.
 
+use super::callbacks::worker_pointer;
 use super::config::wait_policy;
 use super::error::guard;
+use super::pool::{optional, vgpu_pool};
 use super::status::vgpu_status;
 use crate::pool::{WaitPolicy, Worker};
 
@@ -20,6 +22,16 @@ pub unsafe extern "C" fn vgpu_worker_index(worker: *const vgpu_worker) -> u32 {
     // SAFETY: what callbacks are passed points to a worker, or is NULL.
     let worker = unsafe { worker.cast::<Worker>().as_ref() };
     worker.map_or(u32::MAX, |worker| u32::try_from(worker.index()).unwrap_or(u32::MAX))
+}
+
+/// The worker of a pool that the calling thread is: what its running callback was passed, for code that was not handed it.
+///
+/// @param pool  the pool
+/// @return the worker, valid until the running callback returns; NULL on a thread that is no worker of this pool, and for NULL
+/// @note Thread safety: any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_current_worker(pool: *const vgpu_pool) -> *mut vgpu_worker {
+    worker_pointer(optional(pool).and_then(|pool| pool.core().current_worker()))
 }
 
 /// Says how the running task waits from here on, for futures, groups and the other halves of its forks. What the worker runs while

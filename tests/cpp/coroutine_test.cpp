@@ -109,11 +109,13 @@ int main() {
     for (int round = 0; round < 200; round++) {
         vgpu::pool pool(workers(1).inbox(2));
         std::atomic<int> done{0};
-        std::atomic<bool> open{false};
+        std::atomic<bool> open{false}, begun{false};
         auto five = pool.submit([&] {
+            begun = true;
             while (!open) std::this_thread::yield();
             return 5;
         });
+        while (!begun) std::this_thread::yield();
         await_when_full(pool, std::move(five), done);
         int accepted = 0;
         while (status_of([&] { static_cast<void>(pool.submit([] {})); }) == VGPU_OK) accepted++;

@@ -47,7 +47,7 @@ void views_that_do_not_fit(vgpu::pool_ref pool) {
     CHECK(status_of([&] { view(memory, static_cast<std::size_t>(-1) / 2, 4, 4); }) == VGPU_ERROR_INVALID_ARGUMENT);
     CHECK(status_of([&] { view(memory, 0, 100); }) == VGPU_OK);
     // Sizes that do not fit each other.
-    CHECK(status_of([&] { vgpu::gemm(pool, 1.0, view(memory, 3, 4), view(memory, 3, 4), 0.0, view(memory, 3, 3)); }) == VGPU_ERROR_INVALID_ARGUMENT);
+    CHECK(status_of([&] { vgpu::gemm(pool, 1.0, view(memory, 3, 4), view(memory, 3, 3), 0.0, view(memory, 3, 3)); }) == VGPU_ERROR_INVALID_ARGUMENT);
     CHECK(thrown_by([&] { vgpu::gemm(pool, 1.0, view(memory, 3, 4), view(memory, 4, 3), 0.0, view(memory, 2, 3)); }).find("a.rows()") != std::string::npos);
     // Rows that overlap.
     CHECK(status_of([&] { vgpu::gemm(pool, 1.0, view(memory.data(), 2, 2, 1), view(memory, 2, 2), 0.0, view(memory, 2, 2)); }) ==

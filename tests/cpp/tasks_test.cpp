@@ -95,6 +95,31 @@ void waiting_helps() {
     CHECK(pool.submit([&pool] { return nest::at(pool, 10); }).get() == 10);
 }
 
+void posting() {
+    std::atomic<int> ran{0};
+    {
+        vgpu::pool pool(workers(2).inbox(4));
+        for (int i = 0; i < 20; i++) {
+            while (!pool.try_post([&ran, p = std::make_unique<int>(1)] { ran += *p; })) std::this_thread::yield();
+        }
+        pool.wait_all();
+        barrier busy(pool);
+        counted kept;
+        int accepted = 0;
+        while (pool.try_post([kept, &ran] { ran++; })) accepted++;
+        CHECK(counted::alive == 1 + accepted);
+        CHECK(status_of([&] { pool.post([kept] {}); }) == VGPU_ERROR_QUEUE_FULL);
+        CHECK(!pool.try_submit([kept] { return 1; }).valid());
+        CHECK(counted::alive == 1 + accepted);
+        ran -= accepted;
+        busy.open();
+    }
+    CHECK(ran == 20 && counted::alive == 0);
+    vgpu::pool pool(workers(2)), other(workers(1));
+    CHECK(pool.current_worker().handle() == nullptr && vgpu::pool_ref().current_worker().handle() == nullptr);
+    CHECK(pool.run([&](vgpu::worker w) { return pool.current_worker().handle() == w.handle() && other.current_worker().handle() == nullptr; }));
+}
+
 void timed_waits_and_cancelling() {
     vgpu::pool pool(workers(2));
     barrier busy(pool);
@@ -120,6 +145,12 @@ void nothing_is_left_behind() {
             static_cast<void>(pool.submit([kept] { return kept; }));
             pool.submit([kept] { return kept; }).get();
         }
+        // Assigned over, the old outcome is let go.
+        vgpu::future<counted> twice = pool.submit([kept] { return kept; });
+        twice.wait();
+        twice = pool.submit([kept] { return kept; });
+        twice.get();
+        CHECK(counted::alive == 1);
         // A full inbox refuses, and keeps nothing of what it refused.
         barrier busy(pool);
         std::vector<vgpu::future<counted>> accepted;
@@ -221,6 +252,10 @@ void settings() {
     CHECK(memory.outstanding == 0);
     memory.empty = true;
     CHECK(status_of([&] { vgpu::pool none(workers(1).memory(memory)); }) == VGPU_ERROR_OUT_OF_MEMORY);
+    const auto flags = [](vgpu::config config) { return config.get().flags; };
+    CHECK(flags(vgpu::config().pin(vgpu::pinning::required).keep_signals()) == (VGPU_POOL_REQUIRE_PINNING | VGPU_POOL_KEEP_SIGNALS));
+    CHECK(flags(vgpu::config().pin(vgpu::pinning::required).pin(vgpu::pinning::off)) == VGPU_POOL_NO_PINNING);
+    CHECK(flags(vgpu::config().keep_signals().keep_signals(false).pin(vgpu::pinning::preferred)) == 0);
     CHECK(status_of([] { vgpu::pool none(workers(1000000)); }) == VGPU_ERROR_INVALID_ARGUMENT);
     CHECK(status_of([] { vgpu::pool none(vgpu::config().name("much too long")); }) == VGPU_ERROR_INVALID_ARGUMENT);
 }
@@ -248,6 +283,7 @@ int main() {
     results_come_out();
     exceptions_come_out();
     waiting_helps();
+    posting();
     timed_waits_and_cancelling();
     nothing_is_left_behind();
     groups();

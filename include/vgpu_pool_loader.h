@@ -1,0 +1,523 @@
+/**
+ * @file vgpu_pool_loader.h
+ * @brief Opens libvgpu_pool.so at run time: a program that includes this needs the library only if it is there.
+ *
+ * In one source file of the program:
+ *
+ *     #define VGPU_POOL_LOADER_IMPLEMENTATION
+ *     #include <vgpu_pool_loader.h>
+ *
+ * and where it begins:
+ *
+ *     char why[256];
+ *     if (vgpu_pool_load(NULL, why, sizeof why) != 0) fprintf(stderr, "no pool: %s\n", why);
+ *     else vgpu_pool_loaded.pool_create(NULL, &pool);
+ *
+ * Link with `-ldl`, not with the library. With VGPU_POOL_LOADER_FUNCTIONS defined as well the implementation also defines every
+ * function of vgpu_pool.h, which calls what was loaded: then all code that was written for the linked library, vgpu_pool.hpp
+ * included, works unchanged. Before the library is loaded they return VGPU_ERROR_UNSUPPORTED, or zero.
+ *
+ * The library is never closed: its threads may be running. Thread safety: load once, before other threads call.
+ *
+ * This file is generated from vgpu_pool.h. Do not edit it.
+ */
+#ifndef VGPU_POOL_LOADER_H
+#define VGPU_POOL_LOADER_H
+
+#include <stddef.h>
+
+#include "vgpu_pool.h"
+
+/** The functions of vgpu_pool.h, each under its name without `vgpu_`. */
+typedef struct vgpu_pool_api {
+    /** vgpu_status_name() */
+    const char *(*status_name)(vgpu_status status);
+    /** vgpu_last_error_message() */
+    const char *(*last_error_message)(void);
+    /** vgpu_task_set_error() */
+    vgpu_status (*task_set_error)(const char *message);
+    /** vgpu_abi_version() */
+    uint32_t (*abi_version)(void);
+    /** vgpu_version_string() */
+    const char *(*version_string)(void);
+    /** vgpu_pool_config_init_sized() */
+    void (*pool_config_init_sized)(struct vgpu_pool_config *config, uint32_t size);
+    /** vgpu_pool_create() */
+    vgpu_status (*pool_create)(const struct vgpu_pool_config *config, struct vgpu_pool **pool);
+    /** vgpu_pool_destroy() */
+    vgpu_status (*pool_destroy)(struct vgpu_pool *pool);
+    /** vgpu_pool_num_workers() */
+    uint32_t (*pool_num_workers)(const struct vgpu_pool *pool);
+    /** vgpu_pool_submit() */
+    vgpu_status (*pool_submit)(struct vgpu_pool *pool, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future);
+    /** vgpu_pool_submit_in() */
+    vgpu_status (*pool_submit_in)(struct vgpu_pool *pool, struct vgpu_task_storage *storage, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future);
+    /** vgpu_pool_wait_all() */
+    vgpu_status (*pool_wait_all)(struct vgpu_pool *pool);
+    /** vgpu_available_cpus() */
+    uint32_t (*available_cpus)(void);
+    /** vgpu_pool_stats() */
+    vgpu_status (*pool_stats)(const struct vgpu_pool *pool, struct vgpu_stats *stats, struct vgpu_worker_stats *workers, uint32_t capacity);
+    /** vgpu_pool_report() */
+    vgpu_status (*pool_report)(const struct vgpu_pool *pool, char *buffer, size_t size, size_t *length);
+    /** vgpu_future_get() */
+    vgpu_status (*future_get)(struct vgpu_future *future, int32_t *task_code);
+    /** vgpu_future_wait() */
+    vgpu_status (*future_wait)(struct vgpu_future *future);
+    /** vgpu_future_wait_for() */
+    vgpu_status (*future_wait_for)(struct vgpu_future *future, uint64_t timeout_ns);
+    /** vgpu_future_is_ready() */
+    int32_t (*future_is_ready)(const struct vgpu_future *future);
+    /** vgpu_future_cancel() */
+    vgpu_status (*future_cancel)(struct vgpu_future *future);
+    /** vgpu_future_on_complete() */
+    vgpu_status (*future_on_complete)(struct vgpu_future *future, vgpu_completion_fn function, void *user_data);
+    /** vgpu_future_release() */
+    vgpu_status (*future_release)(struct vgpu_future *future);
+    /** vgpu_group_create() */
+    vgpu_status (*group_create)(struct vgpu_pool *pool, struct vgpu_group **group);
+    /** vgpu_group_submit() */
+    vgpu_status (*group_submit)(struct vgpu_group *group, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy);
+    /** vgpu_group_submit_batch() */
+    vgpu_status (*group_submit_batch)(struct vgpu_group *group, vgpu_task_fn function, void *const *user_data, size_t count, vgpu_destroy_fn destroy, size_t *submitted);
+    /** vgpu_group_wait() */
+    vgpu_status (*group_wait)(struct vgpu_group *group, int32_t *task_code);
+    /** vgpu_group_destroy() */
+    vgpu_status (*group_destroy)(struct vgpu_group *group);
+    /** vgpu_parallel_for() */
+    vgpu_status (*parallel_for)(struct vgpu_pool *pool, size_t n, size_t grain, vgpu_range_fn function, void *user_data);
+    /** vgpu_parallel_for_tiles() */
+    vgpu_status (*parallel_for_tiles)(struct vgpu_pool *pool, size_t rows, size_t cols, size_t tile_rows, size_t tile_cols, vgpu_tile_fn function, void *user_data);
+    /** vgpu_join() */
+    vgpu_status (*join)(struct vgpu_pool *pool, vgpu_task_fn a, void *data_a, vgpu_task_fn b, void *data_b);
+    /** vgpu_fork_all() */
+    vgpu_status (*fork_all)(struct vgpu_pool *pool, size_t n, vgpu_index_fn function, void *user_data);
+    /** vgpu_parallel_reduce() */
+    vgpu_status (*parallel_reduce)(struct vgpu_pool *pool, size_t n, size_t grain, size_t size, const void *identity, vgpu_value_fn map, vgpu_combine_fn combine, void *user_data, void *result);
+    /** vgpu_parallel_scan() */
+    vgpu_status (*parallel_scan)(struct vgpu_pool *pool, size_t n, size_t grain, size_t size, const void *identity, vgpu_value_fn sum, vgpu_combine_fn combine, vgpu_value_fn write, void *user_data);
+    /** vgpu_parallel_sort() */
+    vgpu_status (*parallel_sort)(struct vgpu_pool *pool, void *elements, size_t n, size_t size, vgpu_compare_fn compare, void *user_data);
+    /** vgpu_graph_config_init_sized() */
+    void (*graph_config_init_sized)(struct vgpu_graph_config *config, uint32_t size);
+    /** vgpu_graph_create() */
+    vgpu_status (*graph_create)(const struct vgpu_graph_config *config, struct vgpu_graph **graph);
+    /** vgpu_graph_add() */
+    vgpu_status (*graph_add)(struct vgpu_graph *graph, const char *name, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, vgpu_vertex *vertex);
+    /** vgpu_graph_add_condition() */
+    vgpu_status (*graph_add_condition)(struct vgpu_graph *graph, const char *name, vgpu_condition_fn function, void *user_data, vgpu_destroy_fn destroy, vgpu_vertex *vertex);
+    /** vgpu_graph_precede() */
+    vgpu_status (*graph_precede)(struct vgpu_graph *graph, vgpu_vertex before, vgpu_vertex after);
+    /** vgpu_graph_build() */
+    vgpu_status (*graph_build)(struct vgpu_graph *graph);
+    /** vgpu_graph_run() */
+    vgpu_status (*graph_run)(struct vgpu_graph *graph, struct vgpu_pool *pool, int32_t *task_code);
+    /** vgpu_graph_launch() */
+    vgpu_status (*graph_launch)(struct vgpu_graph *graph, struct vgpu_pool *pool);
+    /** vgpu_graph_wait() */
+    vgpu_status (*graph_wait)(struct vgpu_graph *graph, int32_t *task_code);
+    /** vgpu_graph_cancel() */
+    vgpu_status (*graph_cancel)(struct vgpu_graph *graph);
+    /** vgpu_graph_skipped() */
+    size_t (*graph_skipped)(const struct vgpu_graph *graph);
+    /** vgpu_graph_destroy() */
+    vgpu_status (*graph_destroy)(struct vgpu_graph *graph);
+    /** vgpu_worker_index() */
+    uint32_t (*worker_index)(const struct vgpu_worker *worker);
+    /** vgpu_pool_current_worker() */
+    struct vgpu_worker *(*pool_current_worker)(const struct vgpu_pool *pool);
+    /** vgpu_worker_set_wait_policy() */
+    vgpu_status (*worker_set_wait_policy)(const struct vgpu_worker *worker, uint32_t policy, uint32_t *previous);
+    /** vgpu_sgemm() */
+    vgpu_status (*sgemm)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+    /** vgpu_dgemm() */
+    vgpu_status (*dgemm)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
+    /** vgpu_fork_layout() */
+    uint32_t (*fork_layout)(void);
+    /** vgpu_fork_promote() */
+    void (*fork_promote)(struct vgpu_worker *worker);
+    /** vgpu_fork_take_back() */
+    int32_t (*fork_take_back)(struct vgpu_worker *worker, struct vgpu_fork_job *job);
+    /** vgpu_fork_finish() */
+    void (*fork_finish)(struct vgpu_worker *worker, struct vgpu_fork_job *job);
+} vgpu_pool_api;
+
+/** Finds a function by its name; NULL if there is none. For programs that have a dlsym() of their own. */
+typedef void *(*vgpu_pool_find_fn)(void *context, const char *name);
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What vgpu_pool_load() has loaded; all NULL before. */
+extern vgpu_pool_api vgpu_pool_loaded;
+
+/**
+ * Opens the library and fills vgpu_pool_loaded.
+ *
+ * @param path      the shared object; NULL: the environment's VGPU_POOL_LIBRARY, unless the program runs with the rights of
+ *                  somebody else, or else libvgpu_pool.so.1 as the system finds it
+ * @param message   where a sentence goes if this fails, cut to size; may be NULL
+ * @param size      bytes there
+ * @return 0; -1 if the library cannot be opened, lacks a function of this header or has another ABI. Then nothing is loaded
+ */
+int vgpu_pool_load(const char *path, char *message, size_t size);
+
+/** The same with the functions that find() finds. */
+int vgpu_pool_load_with(vgpu_pool_find_fn find, void *context, char *message, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VGPU_POOL_LOADER_H */
+
+#if defined(VGPU_POOL_LOADER_IMPLEMENTATION) && !defined(VGPU_POOL_LOADER_IMPLEMENTED)
+#define VGPU_POOL_LOADER_IMPLEMENTED
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+vgpu_pool_api vgpu_pool_loaded;
+
+/* In the order of the table. */
+static const char *const vgpu_pool_names[] = {
+    "vgpu_status_name",
+    "vgpu_last_error_message",
+    "vgpu_task_set_error",
+    "vgpu_abi_version",
+    "vgpu_version_string",
+    "vgpu_pool_config_init_sized",
+    "vgpu_pool_create",
+    "vgpu_pool_destroy",
+    "vgpu_pool_num_workers",
+    "vgpu_pool_submit",
+    "vgpu_pool_submit_in",
+    "vgpu_pool_wait_all",
+    "vgpu_available_cpus",
+    "vgpu_pool_stats",
+    "vgpu_pool_report",
+    "vgpu_future_get",
+    "vgpu_future_wait",
+    "vgpu_future_wait_for",
+    "vgpu_future_is_ready",
+    "vgpu_future_cancel",
+    "vgpu_future_on_complete",
+    "vgpu_future_release",
+    "vgpu_group_create",
+    "vgpu_group_submit",
+    "vgpu_group_submit_batch",
+    "vgpu_group_wait",
+    "vgpu_group_destroy",
+    "vgpu_parallel_for",
+    "vgpu_parallel_for_tiles",
+    "vgpu_join",
+    "vgpu_fork_all",
+    "vgpu_parallel_reduce",
+    "vgpu_parallel_scan",
+    "vgpu_parallel_sort",
+    "vgpu_graph_config_init_sized",
+    "vgpu_graph_create",
+    "vgpu_graph_add",
+    "vgpu_graph_add_condition",
+    "vgpu_graph_precede",
+    "vgpu_graph_build",
+    "vgpu_graph_run",
+    "vgpu_graph_launch",
+    "vgpu_graph_wait",
+    "vgpu_graph_cancel",
+    "vgpu_graph_skipped",
+    "vgpu_graph_destroy",
+    "vgpu_worker_index",
+    "vgpu_pool_current_worker",
+    "vgpu_worker_set_wait_policy",
+    "vgpu_sgemm",
+    "vgpu_dgemm",
+    "vgpu_fork_layout",
+    "vgpu_fork_promote",
+    "vgpu_fork_take_back",
+    "vgpu_fork_finish",
+};
+
+int vgpu_pool_load_with(vgpu_pool_find_fn find, void *context, char *message, size_t size) {
+    vgpu_pool_api found;
+    char *const places = (char *)&found;
+    size_t i;
+    for (i = 0; i < sizeof vgpu_pool_names / sizeof *vgpu_pool_names; i++) {
+        void *const function = find(context, vgpu_pool_names[i]);
+        if (function == NULL) {
+            if (message != NULL && size != 0) {
+                snprintf(message, size, "the library has no function %s: it is another library, or older than this program", vgpu_pool_names[i]);
+            }
+            return -1;
+        }
+        memcpy(places + i * sizeof function, &function, sizeof function);
+    }
+    if (found.abi_version() != VGPU_ABI_VERSION) {
+        if (message != NULL && size != 0) {
+            snprintf(message, size, "the library has ABI %u, and this program was compiled for ABI %u", (unsigned)found.abi_version(),
+                     (unsigned)VGPU_ABI_VERSION);
+        }
+        return -1;
+    }
+    vgpu_pool_loaded = found;
+    return 0;
+}
+
+static void *vgpu_pool_find(void *library, const char *name) {
+    return dlsym(library, name);
+}
+
+int vgpu_pool_load(const char *path, char *message, size_t size) {
+    void *library;
+    /* Somebody else's program must not be made to load what the environment names. */
+    if (path == NULL && getauxval(AT_SECURE) == 0) {
+        path = getenv("VGPU_POOL_LIBRARY");
+    }
+    library = dlopen(path != NULL && path[0] != '\0' ? path : "libvgpu_pool.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) {
+        if (message != NULL && size != 0) {
+            snprintf(message, size, "%s", dlerror());
+        }
+        return -1;
+    }
+    return vgpu_pool_load_with(vgpu_pool_find, library, message, size);
+}
+
+#ifdef VGPU_POOL_LOADER_FUNCTIONS
+#define VGPU_POOL_NOT_LOADED "the library is not loaded; call vgpu_pool_load first, and look at what it returns"
+
+const char *vgpu_status_name(vgpu_status status) {
+    if (vgpu_pool_loaded.status_name == NULL) { (void)status; return "VGPU_ERROR_UNSUPPORTED"; }
+    return vgpu_pool_loaded.status_name(status);
+}
+const char *vgpu_last_error_message(void) {
+    if (vgpu_pool_loaded.last_error_message == NULL) { return VGPU_POOL_NOT_LOADED; }
+    return vgpu_pool_loaded.last_error_message();
+}
+vgpu_status vgpu_task_set_error(const char *message) {
+    if (vgpu_pool_loaded.task_set_error == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.task_set_error(message);
+}
+uint32_t vgpu_abi_version(void) {
+    if (vgpu_pool_loaded.abi_version == NULL) { return 0; }
+    return vgpu_pool_loaded.abi_version();
+}
+const char *vgpu_version_string(void) {
+    if (vgpu_pool_loaded.version_string == NULL) { return ""; }
+    return vgpu_pool_loaded.version_string();
+}
+void vgpu_pool_config_init_sized(struct vgpu_pool_config *config, uint32_t size) {
+    if (vgpu_pool_loaded.pool_config_init_sized == NULL) { return; }
+    vgpu_pool_loaded.pool_config_init_sized(config, size);
+}
+vgpu_status vgpu_pool_create(const struct vgpu_pool_config *config, struct vgpu_pool **pool) {
+    if (vgpu_pool_loaded.pool_create == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_create(config, pool);
+}
+vgpu_status vgpu_pool_destroy(struct vgpu_pool *pool) {
+    if (vgpu_pool_loaded.pool_destroy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_destroy(pool);
+}
+uint32_t vgpu_pool_num_workers(const struct vgpu_pool *pool) {
+    if (vgpu_pool_loaded.pool_num_workers == NULL) { return 0; }
+    return vgpu_pool_loaded.pool_num_workers(pool);
+}
+vgpu_status vgpu_pool_submit(struct vgpu_pool *pool, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future) {
+    if (vgpu_pool_loaded.pool_submit == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_submit(pool, function, user_data, destroy, future);
+}
+vgpu_status vgpu_pool_submit_in(struct vgpu_pool *pool, struct vgpu_task_storage *storage, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future) {
+    if (vgpu_pool_loaded.pool_submit_in == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_submit_in(pool, storage, function, user_data, destroy, future);
+}
+vgpu_status vgpu_pool_wait_all(struct vgpu_pool *pool) {
+    if (vgpu_pool_loaded.pool_wait_all == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_wait_all(pool);
+}
+uint32_t vgpu_available_cpus(void) {
+    if (vgpu_pool_loaded.available_cpus == NULL) { return 0; }
+    return vgpu_pool_loaded.available_cpus();
+}
+vgpu_status vgpu_pool_stats(const struct vgpu_pool *pool, struct vgpu_stats *stats, struct vgpu_worker_stats *workers, uint32_t capacity) {
+    if (vgpu_pool_loaded.pool_stats == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_stats(pool, stats, workers, capacity);
+}
+vgpu_status vgpu_pool_report(const struct vgpu_pool *pool, char *buffer, size_t size, size_t *length) {
+    if (vgpu_pool_loaded.pool_report == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_report(pool, buffer, size, length);
+}
+vgpu_status vgpu_future_get(struct vgpu_future *future, int32_t *task_code) {
+    if (vgpu_pool_loaded.future_get == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.future_get(future, task_code);
+}
+vgpu_status vgpu_future_wait(struct vgpu_future *future) {
+    if (vgpu_pool_loaded.future_wait == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.future_wait(future);
+}
+vgpu_status vgpu_future_wait_for(struct vgpu_future *future, uint64_t timeout_ns) {
+    if (vgpu_pool_loaded.future_wait_for == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.future_wait_for(future, timeout_ns);
+}
+int32_t vgpu_future_is_ready(const struct vgpu_future *future) {
+    if (vgpu_pool_loaded.future_is_ready == NULL) { return 0; }
+    return vgpu_pool_loaded.future_is_ready(future);
+}
+vgpu_status vgpu_future_cancel(struct vgpu_future *future) {
+    if (vgpu_pool_loaded.future_cancel == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.future_cancel(future);
+}
+vgpu_status vgpu_future_on_complete(struct vgpu_future *future, vgpu_completion_fn function, void *user_data) {
+    if (vgpu_pool_loaded.future_on_complete == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.future_on_complete(future, function, user_data);
+}
+vgpu_status vgpu_future_release(struct vgpu_future *future) {
+    if (vgpu_pool_loaded.future_release == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.future_release(future);
+}
+vgpu_status vgpu_group_create(struct vgpu_pool *pool, struct vgpu_group **group) {
+    if (vgpu_pool_loaded.group_create == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.group_create(pool, group);
+}
+vgpu_status vgpu_group_submit(struct vgpu_group *group, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy) {
+    if (vgpu_pool_loaded.group_submit == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.group_submit(group, function, user_data, destroy);
+}
+vgpu_status vgpu_group_submit_batch(struct vgpu_group *group, vgpu_task_fn function, void *const *user_data, size_t count, vgpu_destroy_fn destroy, size_t *submitted) {
+    if (vgpu_pool_loaded.group_submit_batch == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.group_submit_batch(group, function, user_data, count, destroy, submitted);
+}
+vgpu_status vgpu_group_wait(struct vgpu_group *group, int32_t *task_code) {
+    if (vgpu_pool_loaded.group_wait == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.group_wait(group, task_code);
+}
+vgpu_status vgpu_group_destroy(struct vgpu_group *group) {
+    if (vgpu_pool_loaded.group_destroy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.group_destroy(group);
+}
+vgpu_status vgpu_parallel_for(struct vgpu_pool *pool, size_t n, size_t grain, vgpu_range_fn function, void *user_data) {
+    if (vgpu_pool_loaded.parallel_for == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.parallel_for(pool, n, grain, function, user_data);
+}
+vgpu_status vgpu_parallel_for_tiles(struct vgpu_pool *pool, size_t rows, size_t cols, size_t tile_rows, size_t tile_cols, vgpu_tile_fn function, void *user_data) {
+    if (vgpu_pool_loaded.parallel_for_tiles == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.parallel_for_tiles(pool, rows, cols, tile_rows, tile_cols, function, user_data);
+}
+vgpu_status vgpu_join(struct vgpu_pool *pool, vgpu_task_fn a, void *data_a, vgpu_task_fn b, void *data_b) {
+    if (vgpu_pool_loaded.join == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.join(pool, a, data_a, b, data_b);
+}
+vgpu_status vgpu_fork_all(struct vgpu_pool *pool, size_t n, vgpu_index_fn function, void *user_data) {
+    if (vgpu_pool_loaded.fork_all == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.fork_all(pool, n, function, user_data);
+}
+vgpu_status vgpu_parallel_reduce(struct vgpu_pool *pool, size_t n, size_t grain, size_t size, const void *identity, vgpu_value_fn map, vgpu_combine_fn combine, void *user_data, void *result) {
+    if (vgpu_pool_loaded.parallel_reduce == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.parallel_reduce(pool, n, grain, size, identity, map, combine, user_data, result);
+}
+vgpu_status vgpu_parallel_scan(struct vgpu_pool *pool, size_t n, size_t grain, size_t size, const void *identity, vgpu_value_fn sum, vgpu_combine_fn combine, vgpu_value_fn write, void *user_data) {
+    if (vgpu_pool_loaded.parallel_scan == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.parallel_scan(pool, n, grain, size, identity, sum, combine, write, user_data);
+}
+vgpu_status vgpu_parallel_sort(struct vgpu_pool *pool, void *elements, size_t n, size_t size, vgpu_compare_fn compare, void *user_data) {
+    if (vgpu_pool_loaded.parallel_sort == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.parallel_sort(pool, elements, n, size, compare, user_data);
+}
+void vgpu_graph_config_init_sized(struct vgpu_graph_config *config, uint32_t size) {
+    if (vgpu_pool_loaded.graph_config_init_sized == NULL) { return; }
+    vgpu_pool_loaded.graph_config_init_sized(config, size);
+}
+vgpu_status vgpu_graph_create(const struct vgpu_graph_config *config, struct vgpu_graph **graph) {
+    if (vgpu_pool_loaded.graph_create == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_create(config, graph);
+}
+vgpu_status vgpu_graph_add(struct vgpu_graph *graph, const char *name, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, vgpu_vertex *vertex) {
+    if (vgpu_pool_loaded.graph_add == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_add(graph, name, function, user_data, destroy, vertex);
+}
+vgpu_status vgpu_graph_add_condition(struct vgpu_graph *graph, const char *name, vgpu_condition_fn function, void *user_data, vgpu_destroy_fn destroy, vgpu_vertex *vertex) {
+    if (vgpu_pool_loaded.graph_add_condition == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_add_condition(graph, name, function, user_data, destroy, vertex);
+}
+vgpu_status vgpu_graph_precede(struct vgpu_graph *graph, vgpu_vertex before, vgpu_vertex after) {
+    if (vgpu_pool_loaded.graph_precede == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_precede(graph, before, after);
+}
+vgpu_status vgpu_graph_build(struct vgpu_graph *graph) {
+    if (vgpu_pool_loaded.graph_build == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_build(graph);
+}
+vgpu_status vgpu_graph_run(struct vgpu_graph *graph, struct vgpu_pool *pool, int32_t *task_code) {
+    if (vgpu_pool_loaded.graph_run == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_run(graph, pool, task_code);
+}
+vgpu_status vgpu_graph_launch(struct vgpu_graph *graph, struct vgpu_pool *pool) {
+    if (vgpu_pool_loaded.graph_launch == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_launch(graph, pool);
+}
+vgpu_status vgpu_graph_wait(struct vgpu_graph *graph, int32_t *task_code) {
+    if (vgpu_pool_loaded.graph_wait == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_wait(graph, task_code);
+}
+vgpu_status vgpu_graph_cancel(struct vgpu_graph *graph) {
+    if (vgpu_pool_loaded.graph_cancel == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_cancel(graph);
+}
+size_t vgpu_graph_skipped(const struct vgpu_graph *graph) {
+    if (vgpu_pool_loaded.graph_skipped == NULL) { return 0; }
+    return vgpu_pool_loaded.graph_skipped(graph);
+}
+vgpu_status vgpu_graph_destroy(struct vgpu_graph *graph) {
+    if (vgpu_pool_loaded.graph_destroy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.graph_destroy(graph);
+}
+uint32_t vgpu_worker_index(const struct vgpu_worker *worker) {
+    if (vgpu_pool_loaded.worker_index == NULL) { return 0; }
+    return vgpu_pool_loaded.worker_index(worker);
+}
+struct vgpu_worker *vgpu_pool_current_worker(const struct vgpu_pool *pool) {
+    if (vgpu_pool_loaded.pool_current_worker == NULL) { return NULL; }
+    return vgpu_pool_loaded.pool_current_worker(pool);
+}
+vgpu_status vgpu_worker_set_wait_policy(const struct vgpu_worker *worker, uint32_t policy, uint32_t *previous) {
+    if (vgpu_pool_loaded.worker_set_wait_policy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.worker_set_wait_policy(worker, policy, previous);
+}
+vgpu_status vgpu_sgemm(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    if (vgpu_pool_loaded.sgemm == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.sgemm(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+vgpu_status vgpu_dgemm(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc) {
+    if (vgpu_pool_loaded.dgemm == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.dgemm(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+uint32_t vgpu_fork_layout(void) {
+    if (vgpu_pool_loaded.fork_layout == NULL) { return 0; }
+    return vgpu_pool_loaded.fork_layout();
+}
+void vgpu_fork_promote(struct vgpu_worker *worker) {
+    if (vgpu_pool_loaded.fork_promote == NULL) { return; }
+    vgpu_pool_loaded.fork_promote(worker);
+}
+int32_t vgpu_fork_take_back(struct vgpu_worker *worker, struct vgpu_fork_job *job) {
+    if (vgpu_pool_loaded.fork_take_back == NULL) { return 0; }
+    return vgpu_pool_loaded.fork_take_back(worker, job);
+}
+void vgpu_fork_finish(struct vgpu_worker *worker, struct vgpu_fork_job *job) {
+    if (vgpu_pool_loaded.fork_finish == NULL) { return; }
+    vgpu_pool_loaded.fork_finish(worker, job);
+}
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VGPU_POOL_LOADER_IMPLEMENTATION */
