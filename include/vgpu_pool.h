@@ -73,6 +73,7 @@
  * ## fork
  * A forked child has none of the pool's threads. Calls on an inherited pool return VGPU_ERROR_FORKED there instead of
  * hanging. vgpu_pool_destroy() does so too, and leaves the pool's memory as it is. The child may create pools of its own.
+ * A child that was forked inside a task ends there, by exec or _exit(): it must not return from the task.
  *
  * ## Signals and dlclose
  * Workers block all signals but those which the processor raises, so that the program's handlers run on its own threads

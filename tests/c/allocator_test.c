@@ -89,6 +89,28 @@ static int went_well(vgpu_status status) {
     return status == VGPU_OK;
 }
 
+struct large {
+    double part[256];
+};
+
+static int32_t add_large(vgpu_worker *worker, void *user_data, size_t begin, size_t end, void *value) {
+    (void)worker;
+    (void)user_data;
+    ((struct large *)value)->part[255] += (double)(end - begin);
+    return 0;
+}
+
+static int32_t combine_large(void *user_data, void *left, const void *right) {
+    (void)user_data;
+    ((struct large *)left)->part[255] += ((const struct large *)right)->part[255];
+    return 0;
+}
+
+static void count_completion(void *user_data, vgpu_status status) {
+    (void)status;
+    add_one(user_data);
+}
+
 enum { SIDE = 150 };
 static double a[SIDE * SIDE], b[SIDE * SIDE], c[SIDE * SIDE];
 
@@ -97,14 +119,25 @@ static int use_everything(vgpu_pool *pool) {
     vgpu_future *future = NULL;
     vgpu_group *group = NULL;
     size_t covered = 0;
+    struct large zero, sum;
+    void *pointers[20];
+    size_t submitted = 0;
     int ran = 0;
     int accepted = 0;
+    int completed = 0;
+    int callbacks = 0;
     int well = 1;
     int i;
+    memset(&zero, 0, sizeof zero);
     for (i = 0; i < 20; i++) {
         future = NULL;
         if (went_well(vgpu_pool_submit(pool, count_task, &ran, count_destroy, &future))) {
             accepted++;
+            if (went_well(vgpu_future_on_complete(future, count_completion, &completed))) {
+                callbacks++;
+            } else {
+                well = 0;
+            }
             CHECK_OK(vgpu_future_get(future, NULL));
             CHECK_OK(vgpu_future_release(future));
         } else {
@@ -120,6 +153,13 @@ static int use_everything(vgpu_pool *pool) {
                 well = 0;
             }
         }
+        for (i = 0; i < 20; i++) {
+            pointers[i] = &ran;
+        }
+        if (!went_well(vgpu_group_submit_batch(group, count_task, pointers, 20, count_destroy, &submitted))) {
+            well = 0;
+        }
+        accepted += (int)submitted;
         CHECK_OK(vgpu_group_wait(group, NULL));
         CHECK_OK(vgpu_group_destroy(group));
     } else {
@@ -131,12 +171,25 @@ static int use_everything(vgpu_pool *pool) {
     } else {
         well = 0;
     }
+    if (went_well(vgpu_parallel_reduce(pool, 1000, 10, sizeof zero, &zero, add_large, combine_large, NULL, &sum))) {
+        CHECK(sum.part[255] > 999.5 && sum.part[255] < 1000.5);
+    } else {
+        well = 0;
+    }
+    if (!went_well(vgpu_parallel_scan(pool, 1000, 10, sizeof zero, &zero, add_large, combine_large, add_large, NULL))) {
+        well = 0;
+    }
     c[0] = -1.0;
     if (went_well(vgpu_dgemm(pool, 101, 111, 111, SIDE, SIDE, SIDE, 1.0, a, SIDE, b, SIDE, 0.0, c, SIDE))) {
         CHECK(c[0] > SIDE - 0.5 && c[0] < SIDE + 0.5 && c[SIDE * SIDE - 1] > SIDE - 0.5);
     } else {
         well = 0;
     }
+    /* Those callbacks that were accepted were called, the last of them perhaps a moment after its task was waited for. */
+    while (value_of(&completed) < callbacks) {
+        sleep_ms(1);
+    }
+    CHECK(value_of(&completed) == callbacks);
     return well;
 }
 
