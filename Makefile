@@ -23,7 +23,7 @@ REAL    := $(SONAME).$(MINOR).$(PATCH)
 OUT     := $(TARGET)/lib
 RUST_A  := $(TARGET)/release/libvgpu_pool.a
 HEADER  := include/vgpu_pool.h
-HEADERS := $(HEADER) include/vgpu_pool_loader.h include/vgpu_pool.hpp $(wildcard include/vgpu_pool/*.hpp)
+HEADERS := $(HEADER) include/vgpu_pool_loader.h include/vgpu_pool.hpp $(wildcard include/vgpu_pool/*.hpp include/vgpu_pool/adapters/*)
 
 CMAKE_FILES := vgpu_pool-config.cmake vgpu_pool-config-version.cmake
 
@@ -71,6 +71,7 @@ help:
 	@echo 'make test       every check there is'
 	@echo 'make test-c     the C tests alone'
 	@echo 'make test-python  the Python package: built, installed into an environment of its own, tested there'
+	@echo 'make test-adapters  the adapters for other libraries, with the headers that the system has'
 	@echo 'make asan       the C tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make valgrind   the C examples under valgrind'
 	@echo 'make verify     the models under loom and shuttle; prints what they found, writes verification/README.md'
@@ -156,7 +157,7 @@ header:
 	VGPU_UPDATE_HEADER=1 $(CARGO) test --locked --quiet --test header
 
 install: lib
-	install -d '$(DESTDIR)$(PREFIX)/include/vgpu_pool' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/vgpu_pool'
+	install -d '$(DESTDIR)$(PREFIX)/include/vgpu_pool/adapters' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/vgpu_pool'
 	for header in $(HEADERS); do install -m 644 $$header '$(DESTDIR)$(PREFIX)/'$$header || exit; done
 	install -m 755 $(OUT)/$(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(REAL)'
 	ln -sf $(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)'
@@ -170,12 +171,13 @@ install: lib
 
 uninstall:
 	for header in $(HEADERS); do rm -f '$(DESTDIR)$(PREFIX)/'$$header; done
-	rmdir '$(DESTDIR)$(PREFIX)/include/vgpu_pool' 2>/dev/null || true
+	rmdir '$(DESTDIR)$(PREFIX)/include/vgpu_pool/adapters' '$(DESTDIR)$(PREFIX)/include/vgpu_pool' 2>/dev/null || true
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
 	rm -rf '$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/vgpu_pool'
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
 	    '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME).'*
 
+.PHONY: deb abi abi-update test-adapters
 # Two Debian packages, in $(TARGET)/deb.
 deb: lib
 	@scripts/deb.sh $(TARGET)/deb
@@ -224,11 +226,11 @@ asan: $(addprefix $(ASAN_DIR)/,$(C_TESTS))
 
 $(TESTS_DIR)/%_test: tests/c/%_test.c $(wildcard tests/c/*.h) $(LIBRARY)
 	@mkdir -p $(@D)
-	@$(COMPILE_C) -Werror -o $@ $< $(USE_LIB) -lpthread -lm
+	@$(COMPILE_C) -Werror -o $@ $< $(USE_LIB) -lpthread -lm -ldl
 
 $(ASAN_DIR)/%_test: tests/c/%_test.c $(wildcard tests/c/*.h) $(LIBRARY)
 	@mkdir -p $(@D)
-	@$(CC) $(C_STD) $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread -lm
+	@$(CC) $(C_STD) $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread -lm -ldl
 
 # The loader's tests are not linked with the library.
 %loader_test: USE_LIB := -ldl
@@ -245,6 +247,21 @@ $(TESTS_DIR)/cpp_%_test: tests/cpp/%_test.cpp $(wildcard tests/cpp/*.hpp) $(LIBR
 $(ASAN_DIR)/cpp_%_test: tests/cpp/%_test.cpp $(wildcard tests/cpp/*.hpp) $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CXX) $(CXX_TEST_STD) $(WARNINGS) -Werror $(SANITIZE) -I$(TARGET)/include -o $@ $< $(USE_LIB) -lpthread
+
+# The adapters, with the headers of their hosts where the system has them; the others with stand-ins.
+ADAPTER_TESTS := standins standins_alone \
+    $(if $(wildcard /usr/include/eigen3/unsupported/Eigen/CXX11/ThreadPool),eigen) $(if $(wildcard /usr/include/asio/post.hpp),asio) \
+    $(if $(wildcard /usr/include/oneapi/dnnl/dnnl_threadpool_iface.hpp),onednn)
+%/adapter_standins_alone_test: ADAPTER_FLAGS := -DBOX2D_TASKS_ALONE
+
+test-adapters: $(ADAPTER_TESTS:%=$(TESTS_DIR)/adapter_%_test)
+	@scripts/run_c_tests.sh $^
+
+$(TESTS_DIR)/adapter_standins_alone_test: tests/adapters/standins_test.cpp
+$(TESTS_DIR)/adapter_%_test: tests/adapters/%_test.cpp $(wildcard tests/adapters/*.hpp tests/cpp/*.hpp) $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CXX) -std=c++17 $(WARNINGS) -Werror -O1 $(ADAPTER_FLAGS) -I$(TARGET)/include -Itests/adapters/standins -isystem /usr/include/eigen3 \
+	    -o $@ $< $(USE_LIB) -lpthread
 
 valgrind: examples
 	@scripts/valgrind.sh $(EX)

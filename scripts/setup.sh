@@ -19,6 +19,10 @@ need dpkg-architecture dpkg-dev
 need abidiff abigail-tools
 need python3 python3
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
+# The hosts of the adapters.
+test -d /usr/include/eigen3 || missing="$missing libeigen3-dev"
+test -d /usr/include/asio || missing="$missing libasio-dev"
+test -d /usr/include/oneapi/dnnl || missing="$missing libdnnl-dev"
 # gcc may be there without the C library's headers.
 printf '#include <stdio.h>\n' | gcc -E -o /dev/null - 2>/dev/null || missing="$missing libc6-dev"
 
