@@ -252,16 +252,18 @@ $(ASAN_DIR)/cpp_%_test: tests/cpp/%_test.cpp $(wildcard tests/cpp/*.hpp) $(LIBRA
 ADAPTER_TESTS := standins standins_alone \
     $(if $(wildcard /usr/include/eigen3/unsupported/Eigen/CXX11/ThreadPool),eigen) $(if $(wildcard /usr/include/asio/post.hpp),asio) \
     $(if $(wildcard /usr/include/oneapi/dnnl/dnnl_threadpool_iface.hpp),onednn)
-%/adapter_standins_alone_test: ADAPTER_FLAGS := -DBOX2D_TASKS_ALONE
 
 test-adapters: $(ADAPTER_TESTS:%=$(TESTS_DIR)/adapter_%_test)
 	@scripts/run_c_tests.sh $^
 
-$(TESTS_DIR)/adapter_standins_alone_test: tests/adapters/standins_test.cpp
+COMPILE_ADAPTER = @mkdir -p $(@D); $(CXX) -std=c++17 $(WARNINGS) -Werror -O1 -I$(TARGET)/include -Itests/adapters/standins \
+                  -isystem /usr/include/eigen3 -o $@ $< $(USE_LIB) -lpthread
+
 $(TESTS_DIR)/adapter_%_test: tests/adapters/%_test.cpp $(wildcard tests/adapters/*.hpp tests/cpp/*.hpp) $(LIBRARY)
-	@mkdir -p $(@D)
-	@$(CXX) -std=c++17 $(WARNINGS) -Werror -O1 $(ADAPTER_FLAGS) -I$(TARGET)/include -Itests/adapters/standins -isystem /usr/include/eigen3 \
-	    -o $@ $< $(USE_LIB) -lpthread
+	$(COMPILE_ADAPTER)
+
+$(TESTS_DIR)/adapter_standins_alone_test: tests/adapters/standins_test.cpp $(wildcard tests/cpp/*.hpp) $(LIBRARY)
+	$(COMPILE_ADAPTER) -DBOX2D_TASKS_ALONE
 
 valgrind: examples
 	@scripts/valgrind.sh $(EX)
