@@ -60,6 +60,14 @@ typedef struct vgpu_pool_api {
     vgpu_status (*pool_stats)(const struct vgpu_pool *pool, struct vgpu_stats *stats, struct vgpu_worker_stats *workers, uint32_t capacity);
     /** vgpu_pool_report() */
     vgpu_status (*pool_report)(const struct vgpu_pool *pool, char *buffer, size_t size, size_t *length);
+    /** vgpu_pool_trace_start() */
+    vgpu_status (*pool_trace_start)(struct vgpu_pool *pool, size_t events_per_worker);
+    /** vgpu_pool_trace_stop() */
+    vgpu_status (*pool_trace_stop)(struct vgpu_pool *pool);
+    /** vgpu_pool_trace_write() */
+    vgpu_status (*pool_trace_write)(struct vgpu_pool *pool, const char *path);
+    /** vgpu_worker_set_label() */
+    void (*worker_set_label)(const struct vgpu_worker *worker, const char *label);
     /** vgpu_future_get() */
     vgpu_status (*future_get)(struct vgpu_future *future, int32_t *task_code);
     /** vgpu_future_wait() */
@@ -204,6 +212,10 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_available_cpus",
     "vgpu_pool_stats",
     "vgpu_pool_report",
+    "vgpu_pool_trace_start",
+    "vgpu_pool_trace_stop",
+    "vgpu_pool_trace_write",
+    "vgpu_worker_set_label",
     "vgpu_future_get",
     "vgpu_future_wait",
     "vgpu_future_wait_for",
@@ -353,6 +365,22 @@ vgpu_status vgpu_pool_stats(const struct vgpu_pool *pool, struct vgpu_stats *sta
 vgpu_status vgpu_pool_report(const struct vgpu_pool *pool, char *buffer, size_t size, size_t *length) {
     if (vgpu_pool_loaded.pool_report == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.pool_report(pool, buffer, size, length);
+}
+vgpu_status vgpu_pool_trace_start(struct vgpu_pool *pool, size_t events_per_worker) {
+    if (vgpu_pool_loaded.pool_trace_start == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_trace_start(pool, events_per_worker);
+}
+vgpu_status vgpu_pool_trace_stop(struct vgpu_pool *pool) {
+    if (vgpu_pool_loaded.pool_trace_stop == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_trace_stop(pool);
+}
+vgpu_status vgpu_pool_trace_write(struct vgpu_pool *pool, const char *path) {
+    if (vgpu_pool_loaded.pool_trace_write == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_trace_write(pool, path);
+}
+void vgpu_worker_set_label(const struct vgpu_worker *worker, const char *label) {
+    if (vgpu_pool_loaded.worker_set_label == NULL) { return; }
+    vgpu_pool_loaded.worker_set_label(worker, label);
 }
 vgpu_status vgpu_future_get(struct vgpu_future *future, int32_t *task_code) {
     if (vgpu_pool_loaded.future_get == NULL) { return VGPU_ERROR_UNSUPPORTED; }
