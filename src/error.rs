@@ -131,6 +131,12 @@ impl Text {
         text
     }
 
+    /// Makes the text empty.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
     /// The text as a string.
     pub fn as_str(&self) -> &str {
         // `write_str` stores whole characters only, so this never falls back.

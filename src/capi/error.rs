@@ -2,8 +2,9 @@
 
 use super::status::vgpu_status;
 use crate::error::{Error, Result, Status, TEXT_CAPACITY, Text, error};
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::ffi::{CStr, c_char};
+use core::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A text with its terminating zero.
@@ -12,7 +13,7 @@ type Message = [u8; TEXT_CAPACITY + 1];
 // Neither has a destructor, so nothing of ours runs when a host's thread ends.
 thread_local! {
     static LAST_ERROR: Cell<Message> = const { Cell::new([0; TEXT_CAPACITY + 1]) };
-    static TASK_ERROR: Cell<Text> = const { Cell::new(Text::new()) };
+    static TASK_ERROR: RefCell<Text> = const { RefCell::new(Text::new()) };
 }
 
 /// Keeps the error's sentence for [`vgpu_last_error_message`] and gives its status.
@@ -26,15 +27,16 @@ pub(super) fn report(error: &Error) -> vgpu_status {
 
 /// Runs the body of an export: its error becomes a status and the last error, and so does a panic.
 pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> vgpu_status {
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        let error = crate::pool::panic_error(&payload);
-        crate::pool::drop_quietly(payload);
-        Err(error)
-    });
-    match result {
+    // An error is long to move, so it becomes a status where it is.
+    let body = || match body() {
         Ok(()) => Status::Ok.code(),
         Err(error) => report(&error),
-    }
+    };
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+        let status = report(&crate::pool::panic_error(&payload));
+        crate::pool::drop_quietly(payload);
+        status
+    })
 }
 
 /// A pointer that may not be NULL.
@@ -48,15 +50,25 @@ pub(super) fn null(what: impl core::fmt::Display) -> Error {
     error!(InvalidArgument, "{what} is NULL; pass a valid one")
 }
 
-/// The failure of a callback that returned `code`, with the text it left.
+/// The outcome of a callback that returned `code`.
+#[inline]
 pub(super) fn callback_result(code: i32) -> Result<()> {
-    let text = TASK_ERROR.with(Cell::take);
-    match code {
-        0 => Ok(()),
-        code if text.as_str().is_empty() => {
-            Err(Error::task_failed(code, Text::format(format_args!("a task returned the code {code}"))))
+    if code == 0 {
+        // What it may have said is not for the next one.
+        TASK_ERROR.with_borrow_mut(Text::clear);
+        return Ok(());
+    }
+    Err(callback_failure(code))
+}
+
+/// The failure of a callback, with the text it left.
+#[cold]
+fn callback_failure(code: i32) -> Error {
+    match TASK_ERROR.with_borrow_mut(mem::take) {
+        text if text.as_str().is_empty() => {
+            Error::task_failed(code, Text::format(format_args!("a task returned the code {code}")))
         }
-        code => Err(Error::task_failed(code, text)),
+        text => Error::task_failed(code, text),
     }
 }
 
@@ -85,7 +97,7 @@ pub unsafe extern "C" fn vgpu_task_set_error(message: *const c_char) -> vgpu_sta
         }
         // SAFETY: the caller vouches for a terminated string.
         let bytes = unsafe { CStr::from_ptr(message) }.to_bytes();
-        TASK_ERROR.with(|text| text.set(Text::format(format_args!("{}", Lossy(bytes)))));
+        TASK_ERROR.set(Text::format(format_args!("{}", Lossy(bytes))));
         Ok(())
     })
 }
