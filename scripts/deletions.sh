@@ -198,6 +198,10 @@ deleted finish_run 'the wake-up of workers that wait for a graph' graph::graph_a
 deleted finish_run 'the wake-up of who closes' graph::graph_a_pool_ends_after_the_graphs_it_runs \
     'self.shutdown.finish(1).wake_blocked();' 'let _ = self.shutdown.finish(1);' 2
 
+in_file src/parallel/graph/runner.rs
+deleted run 'the shelving of what is ready while its first vertex runs' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
+    'self.put(list);' 'self.unshelved.append(list);'
+
 in_file src/pool/shelf.rs
 deleted put 'the notification of a sleeper' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
     'self.worker.core().sleep().notify_one(self.worker.index() + 1);' ''

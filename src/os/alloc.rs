@@ -222,6 +222,7 @@ impl<T> List<T> {
     }
 
     /// Makes room for `additional` more items.
+    #[inline]
     pub fn reserve(&mut self, additional: usize) -> Result<()> {
         let wanted = self.len.checked_add(additional).ok_or_else(|| error!(Overflow, "a list length overflows"))?;
         if wanted > self.capacity {
@@ -231,6 +232,7 @@ impl<T> List<T> {
     }
 
     /// Adds an item at the end. When there is no memory the item is dropped.
+    #[inline]
     pub fn push(&mut self, item: T) -> Result<()> {
         self.reserve(1)?;
         // SAFETY: `reserve` made room for index `len`.
@@ -261,6 +263,7 @@ impl<T> List<T> {
         self.allocator
     }
 
+    #[cold]
     fn grow_to(&mut self, capacity: usize) -> Result<()> {
         if mem::size_of::<T>() == 0 {
             self.capacity = usize::MAX;

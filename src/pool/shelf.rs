@@ -66,7 +66,10 @@ impl<'w> Shelf<'w> {
             return false;
         }
         self.worker.count_promoted();
-        self.worker.core().sleep().notify_one(self.worker.index() + 1);
+        // A lone worker is awake.
+        if self.worker.core().workers() > 1 {
+            self.worker.core().sleep().notify_one(self.worker.index() + 1);
+        }
         true
     }
 

@@ -1,9 +1,10 @@
 //! What a vertex does, and what a condition answers.
 
+use super::arena::Arena;
 use crate::error::Result;
-use crate::os::alloc::{Allocator, Owned};
 use crate::pool::{Worker, drop_quietly};
 use core::fmt;
+use core::mem;
 use core::ptr::NonNull;
 
 /// Which of its successors a [condition](super::Builder::condition) chooses. They are numbered in the order of their edges.
@@ -65,13 +66,12 @@ impl Answer for Choice {
     }
 }
 
-/// What a vertex does: a closure of any type, on the heap.
+/// What a vertex does: a closure of any type, in an [`Arena`] that outlives this.
 pub(super) struct Body {
     closure: NonNull<()>,
     call: unsafe fn(NonNull<()>, &Worker) -> Result<Choice>,
-    free: unsafe fn(NonNull<()>, Allocator),
-    allocator: Allocator,
-    pub(super) is_condition: bool,
+    /// Drops the closure, if there is anything to drop.
+    end: Option<unsafe fn(NonNull<()>)>,
 }
 
 impl fmt::Debug for Body {
@@ -84,16 +84,20 @@ impl fmt::Debug for Body {
 unsafe impl Send for Body {}
 
 impl Body {
-    pub(super) fn new<F, T>(allocator: Allocator, make: impl FnOnce() -> F) -> Result<Body>
+    /// A body that ends before the arena does. The closure is made only if there is room.
+    pub(super) fn new<F, T>(arena: &mut Arena, make: impl FnOnce() -> F) -> Result<Body>
     where
         F: FnMut(&Worker) -> Result<T>,
         T: Answer,
     {
-        let closure = Owned::into_raw(Owned::new_with(allocator, make)?).cast();
-        let (call, free) = (Body::call_as::<F, T>, Body::free_as::<F>);
-        Ok(Body { closure, call, free, allocator, is_condition: T::IS_CHOICE })
+        let closure = arena.place::<F>()?;
+        // SAFETY: the place is for an `F`.
+        unsafe { closure.write(make()) };
+        let end: unsafe fn(NonNull<()>) = Body::end_as::<F>;
+        Ok(Body { closure: closure.cast(), call: Body::call_as::<F, T>, end: mem::needs_drop::<F>().then_some(end) })
     }
 
+    #[inline]
     pub(super) fn call(&mut self, worker: &Worker) -> Result<Choice> {
         // SAFETY: the closure is of the type that the function was made for.
         unsafe { (self.call)(self.closure, worker) }
@@ -111,16 +115,18 @@ impl Body {
     }
 
     /// # Safety
-    /// `closure` is an `F` from `Owned::into_raw` with this allocator, and not used again.
-    unsafe fn free_as<F>(closure: NonNull<()>, allocator: Allocator) {
+    /// `closure` is an `F`, and not used again.
+    unsafe fn end_as<F>(closure: NonNull<()>) {
         // SAFETY: by contract.
-        drop_quietly(unsafe { Owned::from_raw(allocator, closure.cast::<F>()) });
+        drop_quietly(unsafe { closure.cast::<F>().read() });
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        // SAFETY: the closure is of the type that the function was made for, and ends here.
-        unsafe { (self.free)(self.closure, self.allocator) }
+        if let Some(end) = self.end {
+            // SAFETY: the closure is of the type that the function was made for, and ends here.
+            unsafe { end(self.closure) }
+        }
     }
 }

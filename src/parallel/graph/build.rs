@@ -1,6 +1,7 @@
 //! Putting a graph together.
 
 use super::OnFailure;
+use super::arena::Arena;
 use super::body::{Answer, Body, Choice};
 use super::core::Core;
 use super::layout::Layout;
@@ -51,19 +52,32 @@ impl Vertex {
     }
 }
 
+/// A vertex of a graph that is being put together.
+#[derive(Debug)]
+pub(super) struct Draft {
+    body: Body,
+    /// Where its name lies.
+    name: Range<usize>,
+    is_condition: bool,
+}
+
 /// A graph that is being put together.
 ///
 /// Closures may borrow what outlives the graph (`'env`).
 #[derive(Debug)]
 pub struct Builder<'env> {
-    pub(super) bodies: List<Body>,
-    /// Where in `names` the name of each vertex lies.
-    named: List<Range<usize>>,
+    pub(super) drafts: List<Draft>,
     names: List<u8>,
+    /// How many of the vertices are conditions.
+    pub(super) conditions: usize,
+    /// Whether each edge leads to a vertex that was added after the one that it comes from.
+    pub(super) leads_on: bool,
     pub(super) edges: List<(u32, u32)>,
     number: u32,
     on_failure: OnFailure,
     pub(super) allocator: Allocator,
+    /// Where the closures lie; dropped after them.
+    arena: Arena,
     /// They are dropped with the builder, so what they borrow must still be there.
     closures: PhantomData<dyn FnMut() + Send + 'env>,
 }
@@ -83,13 +97,15 @@ impl<'env> Builder<'env> {
     /// A graph without vertices, whose memory comes from `allocator`.
     pub fn new_in(allocator: Allocator) -> Builder<'env> {
         Builder {
-            bodies: List::new(allocator),
-            named: List::new(allocator),
+            drafts: List::new(allocator),
             names: List::new(allocator),
+            conditions: 0,
+            leads_on: true,
             edges: List::new(allocator),
             number: NEXT_GRAPH.fetch_add(1, Ordering::Relaxed),
             on_failure: OnFailure::default(),
             allocator,
+            arena: Arena::new(allocator),
             closures: PhantomData,
         }
     }
@@ -101,7 +117,7 @@ impl<'env> Builder<'env> {
 
     /// How many vertices there are.
     pub fn vertices(&self) -> usize {
-        self.bodies.len()
+        self.drafts.len()
     }
 
     /// Adds a vertex. Each run calls its closure at most once, on some worker, when all its predecessors have returned,
@@ -143,18 +159,18 @@ impl<'env> Builder<'env> {
         F: FnMut(&Worker) -> Result<T> + Send + 'env,
         T: Answer,
     {
-        let index = self.bodies.len();
+        let index = self.drafts.len();
         if index >= MOST_VERTICES {
             return Err(error!(Overflow, "a graph has {index} vertices, the most that can be; make two graphs of it"));
         }
         // Room for all before anything is put in, so that a failure leaves the graph as it was.
-        self.bodies.reserve(1)?;
-        self.named.reserve(1)?;
+        self.drafts.reserve(1)?;
         self.names.reserve(name.len())?;
-        self.bodies.push(Body::new(self.allocator, make)?)?;
+        let body = Body::new(&mut self.arena, make)?;
         let start = self.names.len();
         name.bytes().try_for_each(|byte| self.names.push(byte))?;
-        self.named.push(start..self.names.len())?;
+        self.drafts.push(Draft { body, name: start..self.names.len(), is_condition: T::IS_CHOICE })?;
+        self.conditions += usize::from(T::IS_CHOICE);
         Ok(Vertex::new(self.number, index))
     }
 
@@ -165,7 +181,7 @@ impl<'env> Builder<'env> {
     /// from a vertex that is no condition to itself; [`OutOfMemory`](crate::error::Status::OutOfMemory).
     pub fn precede(&mut self, before: Vertex, after: Vertex) -> Result<()> {
         for vertex in [before, after] {
-            if vertex.graph() != self.number || vertex.index() >= self.bodies.len() {
+            if vertex.graph() != self.number || vertex.index() >= self.drafts.len() {
                 return Err(error!(
                     InvalidArgument,
                     "an edge was asked for from or to a vertex that is not of this graph; add the vertex here first"
@@ -182,7 +198,9 @@ impl<'env> Builder<'env> {
         if self.edges.len() >= u32::MAX as usize {
             return Err(error!(Overflow, "a graph has 2^32 - 1 edges, the most that can be; make two graphs of it"));
         }
-        self.edges.push((before.index() as u32, after.index() as u32))
+        self.edges.push((before.index() as u32, after.index() as u32))?;
+        self.leads_on &= before.index() < after.index();
+        Ok(())
     }
 
     /// The graph, if it can be run to its end.
@@ -198,28 +216,30 @@ impl<'env> Builder<'env> {
     pub fn try_build(&mut self) -> Result<Graph<'env>> {
         let Layout { successors, starts, predecessors, conditions, regions } = Layout::new(self)?;
         let rounds = Rounds::new(self.allocator, &regions)?;
-        let mut stations = List::with_capacity(self.allocator, self.bodies.len())?;
+        let mut stations = List::with_capacity(self.allocator, self.drafts.len())?;
         let room = Core::room(self.allocator)?;
         // From here on nothing fails.
-        let mut bodies = mem::replace(&mut self.bodies, List::new(self.allocator));
-        while let Some(body) = bodies.pop() {
-            let index = bodies.len();
+        let mut drafts = mem::replace(&mut self.drafts, List::new(self.allocator));
+        while let Some(draft) = drafts.pop() {
+            let index = drafts.len();
             let successors = (starts[index], starts[index + 1]);
-            stations.push(Station::new(body, predecessors[index], successors, conditions[index]))?;
+            stations.push(Station::new(draft.body, predecessors[index], successors, conditions[index]))?;
         }
         stations.reverse();
-        self.named = List::new(self.allocator);
+        let arena = mem::replace(&mut self.arena, Arena::new(self.allocator));
         self.names = List::new(self.allocator);
+        self.conditions = 0;
+        self.leads_on = true;
         self.edges = List::new(self.allocator);
-        Ok(Graph::new(Core::new(room, stations, successors, (regions, rounds), self.on_failure)))
+        Ok(Graph::new(Core::new(room, (stations, arena), successors, (regions, rounds), self.on_failure)))
     }
 
     pub(super) fn is_condition(&self, index: u32) -> bool {
-        self.bodies[index as usize].is_condition
+        self.conditions > 0 && self.drafts[index as usize].is_condition
     }
 
     pub(super) fn name(&self, index: u32) -> Name<'_> {
-        let bytes = self.named.get(index as usize).map_or(&[][..], |range| &self.names[range.clone()]);
+        let bytes = &self.names[self.drafts[index as usize].name.clone()];
         Name(core::str::from_utf8(bytes).unwrap_or(""), index)
     }
 }

@@ -1,6 +1,7 @@
 //! The shared part of a graph: how a run begins, what becomes of a vertex, how rounds follow each other, and how a run ends.
 
 use super::OnFailure;
+use super::arena::Arena;
 use super::body::Choice;
 use super::ready::{List as ReadyList, NO_CONDITION, Station};
 use super::regions::{Regions, Rounds};
@@ -26,6 +27,8 @@ type RootTask = Task<Root, ()>;
 #[derive(Debug)]
 pub(super) struct Core {
     stations: List<Station>,
+    /// What the stations' closures lie in; dropped after them.
+    _arena: Arena,
     successors: Array<u32>,
     regions: Regions,
     on_failure: OnFailure,
@@ -75,7 +78,7 @@ impl Core {
 
     pub(super) fn new(
         room: Room,
-        stations: List<Station>,
+        (stations, arena): (List<Station>, Arena),
         successors: Array<u32>,
         (regions, rounds): (Regions, Rounds),
         on_failure: OnFailure,
@@ -84,6 +87,7 @@ impl Core {
         let place = Owned::into_raw(room).cast::<Core>();
         let core = Core {
             stations,
+            _arena: arena,
             successors,
             regions,
             on_failure,
@@ -262,26 +266,20 @@ impl Core {
     ) -> (Option<&Station>, ReadyList) {
         // SAFETY: by contract nobody else is here.
         let mut failed = vertex.place.with(|place| unsafe { (*place).failed });
-        let mut choice = Choice::NONE;
         let rest_is_skipped = self.on_failure == OnFailure::SkipRest && self.failure.is_taken();
-        if failed || rest_is_skipped || self.gate.is_cancelled() {
+        let choice = if failed || rest_is_skipped || self.gate.is_cancelled() {
             *skipped += 1;
-            failed = true;
+            None
         } else {
             // SAFETY: as above.
-            match unsafe { self.call(worker, vertex) } {
-                Ok(chosen) => choice = chosen,
-                Err(error) => {
-                    self.failure.offer(error);
-                    failed = true;
-                }
-            }
-        }
+            unsafe { self.call(worker, vertex) }
+        };
+        failed |= choice.is_none();
         let (mut next, mut others) = (None, ReadyList::new());
         if vertex.condition != NO_CONDITION {
             let place = &self.regions.conditions[vertex.condition as usize].choice;
             // SAFETY: whoever has the condition has its choice.
-            place.with_mut(|place| unsafe { *place = choice });
+            place.with_mut(|place| unsafe { *place = choice.unwrap_or_default() });
             return (next, others);
         }
         for &index in self.successors(vertex) {
@@ -299,29 +297,47 @@ impl Core {
         (next, others)
     }
 
-    /// Calls a vertex's closure. A panic is a failure, and so is a choice that there is not.
+    /// Calls a vertex's closure. A panic is a failure, and so is a choice that there is not; a failure is kept, and gives `None`.
+    /// It never leaves this function by value: an error is long to move.
     ///
     /// # Safety
     /// The calling thread has the vertex.
-    unsafe fn call(&self, worker: &Worker, vertex: &Station) -> Result<Choice> {
-        // SAFETY: by contract nobody else is here.
-        let call = || vertex.body.with_mut(|body| unsafe { (*body).call(worker) });
-        let outcome = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
-            let error = panic_error(&payload);
+    #[inline]
+    unsafe fn call(&self, worker: &Worker, vertex: &Station) -> Option<Choice> {
+        let call = || {
+            // SAFETY: by contract nobody else is here.
+            let choice = vertex.body.with_mut(|body| match unsafe { (*body).call(worker) } {
+                Ok(choice) => Some(choice),
+                Err(error) => {
+                    self.failure.offer(error);
+                    None
+                }
+            })?;
+            self.check_choice(vertex, choice)
+        };
+        let choice = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
+            self.failure.offer(panic_error(&payload));
             drop_quietly(payload);
-            Err(error)
+            None
         });
         // What this vertex has chosen is not for the next one.
         worker.set_wait_policy(worker.core().wait_policy());
-        let choice = outcome?;
-        match choice.largest() {
-            Some(largest) if largest >= self.successors(vertex).len() => Err(error!(
-                InvalidArgument,
-                "condition #{} chose successor {largest} and has {}, numbered from 0 in the order of its edges",
-                self.index_of(vertex),
-                self.successors(vertex).len()
-            )),
-            _ => Ok(choice),
+        choice
+    }
+
+    /// The choice, if there is one like it.
+    #[inline]
+    fn check_choice(&self, vertex: &Station, choice: Choice) -> Option<Choice> {
+        let Some(largest) = choice.largest() else { return Some(choice) };
+        let count = self.successors(vertex).len();
+        if largest < count {
+            return Some(choice);
         }
+        self.failure.offer(error!(
+            InvalidArgument,
+            "condition #{} chose successor {largest} and has {count}, numbered from 0 in the order of its edges",
+            self.index_of(vertex)
+        ));
+        None
     }
 }

@@ -46,7 +46,7 @@ where
 impl Layout {
     /// The layout of what the builder has, if it can be run to its end.
     pub(super) fn new(graph: &Builder<'_>) -> Result<Layout> {
-        let (allocator, count) = (graph.allocator, graph.bodies.len());
+        let (allocator, count) = (graph.allocator, graph.vertices());
         let (starts, successors) = grouped(allocator, count, || graph.edges.iter().copied())?;
         let mut predecessors = Array::from_fn(allocator, count, |_| Ok(0u32))?;
         let mut is_chosen = Array::from_fn(allocator, count, |_| Ok(false))?;
@@ -56,7 +56,9 @@ impl Layout {
                 false => predecessors[after as usize] += 1,
             }
         }
-        check_choices(graph, &starts, &predecessors, &is_chosen)?;
+        if graph.conditions > 0 {
+            check_choices(graph, &starts, &predecessors, &is_chosen)?;
+        }
         let order = Order::new(graph, &starts, &successors, &predecessors, &is_chosen)?;
         order.into_layout(graph, starts, successors, predecessors)
     }
@@ -112,12 +114,14 @@ impl Order {
         predecessors: &[u32],
         is_chosen: &[bool],
     ) -> Result<Order> {
-        let (allocator, count) = (graph.allocator, graph.bodies.len());
-        let mut region_of = Array::from_fn(allocator, count, |_| Ok(NONE))?;
+        let (allocator, count) = (graph.allocator, graph.vertices());
+        // Where every edge leads to a later vertex there is no cycle, and without conditions there is one region.
+        let is_plain = graph.conditions == 0 && graph.leads_on;
+        let mut region_of = Array::from_fn(allocator, count, |_| Ok(if is_plain { 0 } else { NONE }))?;
         let mut regions = 1;
         // Each vertex comes into this list once, when nothing is missing.
         let mut order = List::with_capacity(allocator, count)?;
-        for chosen in [false, true] {
+        for chosen in [false, true].into_iter().take(1 + usize::from(graph.conditions > 0)) {
             for index in (0..count).filter(|&index| predecessors[index] == 0 && is_chosen[index] == chosen) {
                 order.push(index as u32)?;
                 region_of[index] = if chosen { regions } else { 0 };
@@ -125,6 +129,9 @@ impl Order {
             }
         }
         let heads = List::from_slice(allocator, &order)?;
+        if is_plain {
+            return Ok(Order { region_of, heads, regions: 1 });
+        }
         let mut missing = List::from_slice(allocator, predecessors)?;
         let mut next = 0;
         while let Some(&before) = order.get(next) {
@@ -161,10 +168,11 @@ impl Order {
         predecessors: Array<u32>,
     ) -> Result<Layout> {
         let Order { region_of, heads, regions } = self;
-        let (allocator, count) = (graph.allocator, graph.bodies.len());
+        let (allocator, count) = (graph.allocator, graph.vertices());
         let mut sizes = Array::from_fn(allocator, regions, |_| Ok(0u32))?;
         region_of.iter().for_each(|&region| sizes[region as usize] += 1);
-        let choosing = || (0..count as u32).filter(|&vertex| graph.is_condition(vertex));
+        let candidates = if graph.conditions > 0 { count as u32 } else { 0 };
+        let choosing = || (0..candidates).filter(|&vertex| graph.is_condition(vertex));
         let (condition_starts, choosers) =
             grouped(allocator, regions, || choosing().map(|vertex| (region_of[vertex as usize], vertex)))?;
         let mut conditions = Array::from_fn(allocator, count, |_| Ok(NO_CONDITION))?;

@@ -74,6 +74,7 @@
 //! is a failure. [`Graph::skipped`] says how many vertices did not run. Every round settles all its vertices, by running or
 //! by skipping them, so that the graph is as new after it, however it ended.
 
+mod arena;
 mod body;
 mod build;
 mod core;

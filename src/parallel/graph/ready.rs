@@ -5,7 +5,7 @@ use super::body::Body;
 use super::core::Core;
 use crate::pool::Job;
 use crate::protocol::arrivals::Arrivals;
-use crate::sync::UnsafeCell;
+use crate::sync::{IS_CHECKED, UnsafeCell};
 use core::mem;
 use core::ptr::{self, NonNull};
 
@@ -14,7 +14,7 @@ pub(super) const NO_CONDITION: u32 = u32::MAX;
 
 /// A vertex of a graph that can run. The first field is what the deques know of it, so that either's address is the other's.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Station {
     job: Job,
     pub(super) arrivals: Arrivals,
@@ -193,3 +193,5 @@ impl List {
 }
 
 const _: () = assert!(mem::offset_of!(Station, job) == 0);
+/// Two cache lines.
+const _: () = assert!(IS_CHECKED || size_of::<Station>() == 128);
