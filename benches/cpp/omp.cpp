@@ -1,7 +1,8 @@
-// OpenMP: a task for each fork, the last child inline; loops with each of the three schedules. Compiled by clang for libomp and
+// OpenMP: a task for each fork, the last child inline; loops with each of the three schedules; tasks that depend on each other. Compiled by clang for libomp and
 // by gcc for libgomp. Places, binding and stacks come from the environment.
 
 #include "fork_join.hpp"
+#include "graph.hpp"
 #include "idle.hpp"
 #include "join_latency.hpp"
 #include "loops.hpp"
@@ -104,6 +105,53 @@ class Looping {
     }
 };
 
+// OpenMP keeps no graph: a run makes its tasks.
+class Depending {
+    int threads;
+
+  public:
+    Depending(unsigned workers, const std::string &) : threads(int(workers)) {}
+
+    template <class F> void inside(F &&work) {
+#pragma omp parallel num_threads(threads)
+#pragma omp single
+        work();
+    }
+
+    template <class B> class Graph {
+        const Shape &shape;
+        const B &body;
+        std::vector<char> marks;
+
+      public:
+        Graph(Depending &, const Shape &shape, const B &body) : shape(shape), body(body), marks(shape.size()) {}
+
+        void run() {
+            const B &body = this->body;
+            char *marks = this->marks.data();
+            (void)marks;
+            for (std::uint32_t i = 0; i < shape.size(); i++) {
+                const std::uint32_t *before = shape[i].numbers;
+                (void)before;
+                switch (shape[i].count) {
+                case 0:
+#pragma omp task default(shared) firstprivate(i) depend(out : marks[i])
+                    body(i);
+                    break;
+                case 1:
+#pragma omp task default(shared) firstprivate(i) depend(in : marks[before[0]]) depend(out : marks[i])
+                    body(i);
+                    break;
+                default:
+#pragma omp task default(shared) firstprivate(i) depend(in : marks[before[0]], marks[before[1]]) depend(out : marks[i])
+                    body(i);
+                }
+            }
+#pragma omp taskwait
+        }
+    };
+};
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -114,6 +162,6 @@ int main(int argc, char **argv) {
 #endif
     return Peer(argc, argv, version,
                 {measure_forks<Forking>, measure_joins<Forking>, measure_submitting<Submitting>, measure_idle<Submitting>,
-                 measure_loops<Looping>})
+                 measure_loops<Looping>, measure_graphs<Depending>})
         .run();
 }

@@ -1,13 +1,16 @@
-// oneTBB: a task group for each fork, the last child inline; parallel_for with the automatic partitioner.
+// oneTBB: a task group for each fork, the last child inline; parallel_for with the automatic partitioner; flow graphs.
 
 #include "fork_join.hpp"
+#include "graph.hpp"
 #include "idle.hpp"
 #include "join_latency.hpp"
 #include "loops.hpp"
 #include "peer.hpp"
 #include "submit.hpp"
 
+#include <deque>
 #include <tbb/blocked_range.h>
+#include <tbb/flow_graph.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -98,12 +101,57 @@ class Looping {
     }
 };
 
+// A flow graph of nodes that wait for their predecessors. With the lightweight policy a node runs where its last predecessor did, as
+// part of the call.
+template <class Policy> class Flowing {
+    Control workers;
+    tbb::task_arena arena;
+
+  public:
+    Flowing(unsigned workers, const std::string &) : workers(Control::max_allowed_parallelism, workers), arena(int(workers)) {}
+
+    template <class F> void inside(F &&work) { arena.execute(work); }
+
+    template <class B> class Graph {
+        using Message = tbb::flow::continue_msg;
+        using Node = tbb::flow::continue_node<Message, Policy>;
+        tbb::flow::graph graph;
+        std::deque<Node> nodes;
+        std::vector<Node *> roots;
+
+      public:
+        Graph(Flowing &, const Shape &shape, const B &body) {
+            for (std::uint32_t i = 0; i < shape.size(); i++) {
+                Node &node = nodes.emplace_back(graph, [&body, i](const Message &) { body(i); });
+                for (std::uint32_t before : shape[i]) {
+                    tbb::flow::make_edge(nodes[before], node);
+                }
+                if (shape[i].count == 0) {
+                    roots.push_back(&node);
+                }
+            }
+        }
+
+        void run() {
+            for (Node *root : roots) {
+                root->try_put(Message());
+            }
+            graph.wait_for_all();
+        }
+    };
+};
+
+std::optional<Sample> measure_flows(const Request &request) {
+    return request.implementation == "tbb-light" ? measure_graphs<Flowing<tbb::flow::lightweight>>(request)
+                                                 : measure_graphs<Flowing<tbb::flow::queueing>>(request);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
     std::string version = std::string("oneTBB ") + TBB_runtime_version() + ", " + __VERSION__;
     return Peer(argc, argv, version,
                 {measure_forks<Forking>, measure_joins<Forking>, measure_submitting<Submitting>, measure_idle<Submitting>,
-                 measure_loops<Looping>})
+                 measure_loops<Looping>, measure_flows})
         .run();
 }

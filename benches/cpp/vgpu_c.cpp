@@ -1,6 +1,7 @@
 // Ours through the C ABI, as a C or C++ program calls it: functions and pointers, across the border of a shared library.
 
 #include "fork_join.hpp"
+#include "graph.hpp"
 #include "idle.hpp"
 #include "join_latency.hpp"
 #include "loops.hpp"
@@ -157,12 +158,54 @@ class Looping {
     template <class F> void each(std::size_t count, F &item) { each_grain(count, 0, item); }
 };
 
+class Graphing {
+    Handle pool;
+
+  public:
+    Graphing(unsigned workers, const std::string &) : pool(make_pool(workers)) {}
+
+    template <class F> void inside(F &&work) { run_on(pool, [&] { work(); }); }
+
+    template <class B> class Graph {
+        struct Vertex {
+            const B *body;
+            std::uint32_t number;
+            vgpu_vertex handle;
+        };
+        vgpu_pool *pool;
+        std::unique_ptr<vgpu_graph, decltype(&vgpu_graph_destroy)> graph{nullptr, vgpu_graph_destroy};
+        std::vector<Vertex> vertices;
+
+        static std::int32_t call(vgpu_worker *, void *vertex) {
+            (*static_cast<Vertex *>(vertex)->body)(static_cast<Vertex *>(vertex)->number);
+            return 0;
+        }
+
+      public:
+        Graph(Graphing &graphing, const Shape &shape, const B &body) : pool(graphing.pool.get()), vertices(shape.size()) {
+            vgpu_graph *made = nullptr;
+            require(vgpu_graph_create(nullptr, &made));
+            graph.reset(made);
+            for (std::uint32_t i = 0; i < shape.size(); i++) {
+                vertices[i] = {&body, i, 0};
+                require(vgpu_graph_add(made, nullptr, call, &vertices[i], nullptr, &vertices[i].handle));
+                for (std::uint32_t before : shape[i]) {
+                    require(vgpu_graph_precede(made, vertices[before].handle, vertices[i].handle));
+                }
+            }
+            require(vgpu_graph_build(made));
+        }
+
+        void run() { require(vgpu_graph_run(graph.get(), pool, nullptr)); }
+    };
+};
+
 } // namespace
 
 int main(int argc, char **argv) {
     std::string version = std::string("vgpu-pool ") + vgpu_version_string() + ", " + __VERSION__;
     return Peer(argc, argv, version,
                 {measure_stored, measure_forks<Forking>, measure_joins<Forking>, measure_submitting<Submitting>,
-                 measure_idle<Submitting>, measure_loops<Looping>})
+                 measure_idle<Submitting>, measure_loops<Looping>, measure_graphs<Graphing>})
         .run();
 }

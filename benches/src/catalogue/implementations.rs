@@ -6,59 +6,21 @@ const FORKING: &[&str] =
     &["fib", "skynet", "nqueens", "matmul", "uts-t1", "uts-t3", "integrate", "cilksort", "cholesky", "uts-t3l"];
 /// Programs whose nodes have more than two children.
 const BRANCHING: &[&str] = &["skynet", "nqueens", "matmul", "uts-t1", "uts-t3", "cholesky", "uts-t3l"];
-const FORKING_AND_LATENCY: &[&str] = &[
-    "fib",
-    "skynet",
-    "nqueens",
-    "matmul",
-    "uts-t1",
-    "uts-t3",
-    "integrate",
-    "cilksort",
-    "cholesky",
-    "uts-t3l",
-    "join-awake",
-    "join-asleep",
-    "idle",
-];
-const TASKING: &[&str] = &[
-    "fib",
-    "skynet",
-    "nqueens",
-    "matmul",
-    "uts-t1",
-    "uts-t3",
-    "integrate",
-    "cilksort",
-    "cholesky",
-    "uts-t3l",
-    "submit",
-    "wake",
-    "join-awake",
-    "join-asleep",
-    "idle",
-];
-const EVERYTHING: &[&str] = &[
-    "fib",
-    "skynet",
-    "nqueens",
-    "matmul",
-    "uts-t1",
-    "uts-t3",
-    "integrate",
-    "cilksort",
-    "cholesky",
-    "uts-t3l",
-    "submit",
-    "wake",
-    "join-awake",
-    "join-asleep",
-    "idle",
-    "for-empty",
-    "for-cheap",
-    "for-skewed",
-];
+const JOINING: &[&str] = &["join-awake", "join-asleep"];
+const SUBMITTING: &[&str] = &["submit", "wake"];
+const IDLING: &[&str] = &["idle"];
 const LOOPS: &[&str] = &["for-empty", "for-cheap", "for-skewed"];
+const GRAPHS: &[&str] = &[
+    "chain",
+    "tree",
+    "wavefront",
+    "chain-built",
+    "tree-built",
+    "wavefront-built",
+    "chain-1us",
+    "tree-1us",
+    "wavefront-1us",
+];
 
 const RUST: Implementation = Implementation {
     name: "",
@@ -77,14 +39,19 @@ const LIBGOMP: Implementation = Implementation { binary: "vgpu-bench-libgomp", f
 
 /// Every implementation, in the order of the report.
 pub const IMPLEMENTATIONS: &[Implementation] = &[
-    Implementation { name: "vgpu", role: Role::Ours, programs: EVERYTHING, ..RUST },
-    Implementation { name: "vgpu-batch", role: Role::Variant, programs: &["submit"], ..RUST },
-    Implementation { name: "vgpu-outside", role: Role::Variant, programs: LOOPS, ..RUST },
+    Implementation {
+        name: "vgpu",
+        role: Role::Ours,
+        programs: &[FORKING, JOINING, SUBMITTING, IDLING, LOOPS, GRAPHS],
+        ..RUST
+    },
+    Implementation { name: "vgpu-batch", role: Role::Variant, programs: &[&["submit"]], ..RUST },
+    Implementation { name: "vgpu-outside", role: Role::Variant, programs: &[LOOPS], ..RUST },
     Implementation {
         name: "vgpu-c",
         role: Role::Variant,
         binary: "vgpu-bench-vgpu-c",
-        programs: EVERYTHING,
+        programs: &[FORKING, JOINING, SUBMITTING, IDLING, LOOPS, GRAPHS],
         from: "this repository, with a C++ compiler",
         ..RUST
     },
@@ -92,7 +59,7 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
         name: "vgpu-c-storage",
         role: Role::Variant,
         binary: "vgpu-bench-vgpu-c",
-        programs: &["submit"],
+        programs: &[&["submit"]],
         from: "this repository, with a C++ compiler",
         ..RUST
     },
@@ -100,42 +67,43 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
         name: "vgpu-cpp",
         role: Role::Variant,
         binary: "vgpu-bench-vgpu-cpp",
-        programs: FORKING_AND_LATENCY,
+        programs: &[FORKING, JOINING, IDLING],
         from: "this repository, with g++",
         ..RUST
     },
-    Implementation { name: "rayon", programs: EVERYTHING, ..RUST },
-    Implementation { name: "rayon-iter", way_of: Some("rayon"), programs: BRANCHING, ..RUST },
-    Implementation { name: "chili", programs: FORKING_AND_LATENCY, ..RUST },
-    Implementation { name: "chili-each", role: Role::Variant, programs: &["fib"], ..RUST },
-    Implementation { name: "tokio", programs: &["submit", "wake", "idle"], ..RUST },
-    Implementation { name: "tbb", programs: EVERYTHING, ..TBB },
-    Implementation { name: "libomp", programs: TASKING, ..LIBOMP },
-    Implementation { name: "libomp-static", programs: LOOPS, ..LIBOMP },
-    Implementation { name: "libomp-dynamic", programs: LOOPS, ..LIBOMP },
-    Implementation { name: "libomp-guided", programs: LOOPS, ..LIBOMP },
-    Implementation { name: "libgomp", programs: TASKING, ..LIBGOMP },
-    Implementation { name: "libgomp-static", programs: LOOPS, ..LIBGOMP },
-    Implementation { name: "libgomp-dynamic", programs: LOOPS, ..LIBGOMP },
-    Implementation { name: "libgomp-guided", programs: LOOPS, ..LIBGOMP },
+    Implementation { name: "rayon", programs: &[FORKING, JOINING, SUBMITTING, IDLING, LOOPS], ..RUST },
+    Implementation { name: "rayon-iter", way_of: Some("rayon"), programs: &[BRANCHING], ..RUST },
+    Implementation { name: "chili", programs: &[FORKING, JOINING, IDLING], ..RUST },
+    Implementation { name: "chili-each", role: Role::Variant, programs: &[&["fib"]], ..RUST },
+    Implementation { name: "tokio", programs: &[&["submit", "wake", "idle"]], ..RUST },
+    Implementation { name: "tbb", programs: &[FORKING, JOINING, SUBMITTING, IDLING, LOOPS, GRAPHS], ..TBB },
+    Implementation { name: "tbb-light", way_of: Some("tbb"), programs: &[GRAPHS], ..TBB },
+    Implementation { name: "libomp", programs: &[FORKING, JOINING, SUBMITTING, IDLING, GRAPHS], ..LIBOMP },
+    Implementation { name: "libomp-static", programs: &[LOOPS], ..LIBOMP },
+    Implementation { name: "libomp-dynamic", programs: &[LOOPS], ..LIBOMP },
+    Implementation { name: "libomp-guided", programs: &[LOOPS], ..LIBOMP },
+    Implementation { name: "libgomp", programs: &[FORKING, JOINING, SUBMITTING, IDLING, GRAPHS], ..LIBGOMP },
+    Implementation { name: "libgomp-static", programs: &[LOOPS], ..LIBGOMP },
+    Implementation { name: "libgomp-dynamic", programs: &[LOOPS], ..LIBGOMP },
+    Implementation { name: "libgomp-guided", programs: &[LOOPS], ..LIBGOMP },
     Implementation {
         name: "std-async",
         binary: "vgpu-bench-std-async",
-        programs: &["fib", "skynet", "nqueens", "matmul", "integrate", "submit", "wake", "idle"],
+        programs: &[&["fib", "skynet", "nqueens", "matmul", "integrate", "submit", "wake", "idle"]],
         tiny: true,
         from: "Debian's g++",
         ..RUST
     },
-    Implementation { name: "plain-rust", role: Role::Baseline, programs: FORKING, serial: true, ..RUST },
+    Implementation { name: "plain-rust", role: Role::Baseline, programs: &[FORKING], serial: true, ..RUST },
     Implementation {
         name: "plain-cpp",
         role: Role::Baseline,
         binary: "vgpu-bench-plain-cpp",
-        programs: FORKING,
+        programs: &[FORKING],
         serial: true,
         from: "Debian's g++",
         ..RUST
     },
-    Implementation { name: "threads", role: Role::Baseline, programs: &["independent"], ..RUST },
-    Implementation { name: "futex", role: Role::Baseline, programs: &["wake"], ..RUST },
+    Implementation { name: "threads", role: Role::Baseline, programs: &[&["independent"]], ..RUST },
+    Implementation { name: "futex", role: Role::Baseline, programs: &[&["wake"]], ..RUST },
 ];

@@ -13,10 +13,11 @@ pub enum Family {
     Submit,
     Wake,
     ParallelFor,
+    Graph,
 }
 
 impl Family {
-    pub const ALL: [Family; 4] = [Family::ForkJoin, Family::Submit, Family::Wake, Family::ParallelFor];
+    pub const ALL: [Family; 5] = [Family::ForkJoin, Family::Submit, Family::Wake, Family::ParallelFor, Family::Graph];
 
     /// The report's file name without its ending.
     pub fn file_stem(self) -> &'static str {
@@ -25,6 +26,7 @@ impl Family {
             Family::Submit => "submit",
             Family::Wake => "wake",
             Family::ParallelFor => "parallel_for",
+            Family::Graph => "graph",
         }
     }
 
@@ -34,6 +36,7 @@ impl Family {
             Family::Submit => "Submitting",
             Family::Wake => "Waking, joining two, idling",
             Family::ParallelFor => "Loops",
+            Family::Graph => "Task graphs",
         }
     }
 }
@@ -125,14 +128,21 @@ pub struct Implementation {
     pub way_of: Option<&'static str>,
     /// The file that runs it, beside the driver or among the C++ peers.
     pub binary: &'static str,
-    /// The programs it runs.
-    pub programs: &'static [&'static str],
+    /// The programs it runs, kind by kind.
+    pub programs: &'static [&'static [&'static str]],
     /// Runs the tiny sizes only.
     pub tiny: bool,
     /// Knows one worker only.
     pub serial: bool,
     /// Where it comes from, for the list of what is missing.
     pub from: &'static str,
+}
+
+impl Implementation {
+    /// Whether it runs the program of that name.
+    pub fn runs(&self, program: &str) -> bool {
+        self.programs.iter().any(|kind| kind.contains(&program))
+    }
 }
 
 /// The program called `name`.

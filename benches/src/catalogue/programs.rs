@@ -24,6 +24,22 @@ const BASE: Program = Program {
     forks: |_| None,
 };
 
+/// So many vertices has a graph.
+const VERTICES: u64 = 4096;
+
+/// A graph that is built once. Counted are the vertices that ran after those before them.
+const GRAPH: Program = Program {
+    family: Family::Graph,
+    unit: "vertex",
+    full: 256 * VERTICES,
+    quick: 4 * VERTICES,
+    expected: |n| Some(n.to_string()),
+    forks: Some,
+    ..BASE
+};
+const GRAPH_BUILT: Program = Program { full: 64 * VERTICES, ..GRAPH };
+const GRAPH_WORKING: Program = Program { full: 32 * VERTICES, ..GRAPH };
+
 /// Every program, in the order of the report.
 pub const PROGRAMS: &[Program] = &[
     Program {
@@ -242,6 +258,19 @@ pub const PROGRAMS: &[Program] = &[
         expected: |n| known_text(&[(50_000, "107068980528060"), (1_000_000, "2147560382971623")], n),
         ..BASE
     },
+    Program { name: "chain", title: "a chain of 4096 empty vertices, run again: n in all", ..GRAPH },
+    Program { name: "tree", title: "a binary tree of 4096 empty vertices, run again: n in all", ..GRAPH },
+    Program {
+        name: "wavefront",
+        title: "64 by 64 empty vertices, each after the left and the upper, run again: n in all",
+        ..GRAPH
+    },
+    Program { name: "chain-built", title: "the chain, built anew for each run", ..GRAPH_BUILT },
+    Program { name: "tree-built", title: "the tree, built anew for each run", ..GRAPH_BUILT },
+    Program { name: "wavefront-built", title: "the wavefront, built anew for each run", ..GRAPH_BUILT },
+    Program { name: "chain-1us", title: "the chain, run again, each vertex working for 1 us", ..GRAPH_WORKING },
+    Program { name: "tree-1us", title: "the tree, run again, each vertex working for 1 us", ..GRAPH_WORKING },
+    Program { name: "wavefront-1us", title: "the wavefront, run again, each vertex working for 1 us", ..GRAPH_WORKING },
 ];
 
 fn fib(n: u64) -> u64 {

@@ -17,7 +17,7 @@ const WARM_UP: usize = 50;
 
 pub fn measure<P: Pool>(request: &Request, asleep: bool) -> Sample {
     let pool = P::start(request.workers, request.stack_kib << 10);
-    let rounds = calibrate();
+    let rounds = calibrate(BODY_NS);
     let body = move || {
         kernels::tally();
         black_box(kernels::mix(black_box(1), rounds));
@@ -57,8 +57,8 @@ fn timed(action: impl FnOnce()) -> u64 {
 }
 
 /// How many rounds of mixing take as long as a body should.
-fn calibrate() -> u32 {
+pub fn calibrate(body_ns: u64) -> u32 {
     const ROUNDS: u32 = 10_000;
     let best = (0..50).map(|seed| timed(|| _ = black_box(kernels::mix(black_box(seed), ROUNDS)))).min();
-    (BODY_NS * u64::from(ROUNDS) / best.unwrap_or(BODY_NS).max(1)) as u32
+    (body_ns * u64::from(ROUNDS) / best.unwrap_or(body_ns).max(1)) as u32
 }

@@ -4,6 +4,7 @@
 
 mod clock;
 mod fork_join;
+mod graph;
 mod idle;
 mod independent;
 mod join_latency;
@@ -54,6 +55,7 @@ fn measure(request: &Request) -> Result<Sample, String> {
             forks::<Vgpu>(request)
                 .or_else(|| submits::<Vgpu>(request))
                 .or_else(|| loops::<Vgpu>(request))
+                .or_else(|| graph::measure::<Vgpu>(request))
                 .or_else(|| idles_with_forks::<Vgpu>(request)),
             vgpu::VERSION,
         ),

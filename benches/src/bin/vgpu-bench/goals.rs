@@ -2,7 +2,7 @@
 
 use crate::row::{Report, Row};
 use crate::score::{OURS, best_way, geometric_mean, speed_up, worker_counts};
-use vgpu_bench::catalogue::PROGRAMS;
+use vgpu_bench::catalogue::{Family, PROGRAMS};
 
 /// A goal and what was measured.
 pub struct Goal {
@@ -16,6 +16,7 @@ pub struct Goal {
 const FIELD: &[&str] = &["rayon", "chili", "tbb", "libomp"];
 const OPENMP_LOOPS: &[&str] =
     &["libomp-static", "libomp-dynamic", "libomp-guided", "libgomp-static", "libgomp-dynamic", "libgomp-guided", "tbb"];
+const OPENMP_TASKS: &[&str] = &["tbb", "libomp", "libgomp"];
 /// Peers that queue what is submitted. OpenMP calls most tasks on the spot when one thread makes many.
 const QUEUEING: &[&str] = &["rayon", "tbb", "tokio", "std-async"];
 /// Ours may be this much behind the best and still count as level with it.
@@ -32,6 +33,7 @@ pub fn goals(report: &Report) -> Vec<Goal> {
     waking(report, &mut goals);
     idling(report, &mut goals);
     loops(report, &mut goals);
+    graphs(report, &mut goals);
     goals
 }
 
@@ -182,16 +184,23 @@ fn loops(report: &Report, goals: &mut Vec<Goal>) {
     let empty = report.find("for-empty", 2, OURS).map(|row| (row.cost(), 1000.0));
     goals.push(at_most("a loop of two empty pieces, 2 workers", empty, ns));
     for program in ["for-empty", "for-cheap", "for-skewed"] {
-        for workers in worker_counts(report) {
-            let best = best(report, program, workers, OPENMP_LOOPS, Row::cost);
-            let ours = report.find(program, workers, OURS).map(Row::cost);
-            let rival = best.map_or("OpenMP and oneTBB", |(name, _)| name);
-            let ratio = ours.zip(best).map(|(ours, (_, best))| (ours / best, LEVEL));
-            goals.push(at_most(
-                format!("{program}, {}: time by the best of OpenMP and oneTBB, {rival}", of(workers)),
-                ratio,
-                times,
-            ));
-        }
+        level_with(report, program, OPENMP_LOOPS, goals);
+    }
+}
+
+fn graphs(report: &Report, goals: &mut Vec<Goal>) {
+    for program in PROGRAMS.iter().filter(|program| program.family == Family::Graph) {
+        level_with(report, program.name, OPENMP_TASKS, goals);
+    }
+}
+
+fn level_with(report: &Report, program: &str, peers: &[&'static str], goals: &mut Vec<Goal>) {
+    for workers in worker_counts(report) {
+        let best = best(report, program, workers, peers, Row::cost);
+        let ours = report.find(program, workers, OURS).map(Row::cost);
+        let rival = best.map_or("OpenMP and oneTBB", |(name, _)| name);
+        let ratio = ours.zip(best).map(|(ours, (_, best))| (ours / best, LEVEL));
+        let what = format!("{program}, {}: time by the best of OpenMP and oneTBB, {rival}", of(workers));
+        goals.push(at_most(what, ratio, times));
     }
 }

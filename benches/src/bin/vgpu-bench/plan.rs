@@ -97,7 +97,7 @@ fn cells(
     let mut cells = Vec::new();
     for &workers in workers {
         for &implementation in implementations {
-            if implementation.programs.contains(&program.name) && (workers == 1 || !implementation.serial) {
+            if implementation.runs(program.name) && (workers == 1 || !implementation.serial) {
                 cells.push(Cell { program, implementation, workers, size: program.size(scale, implementation) });
             }
         }

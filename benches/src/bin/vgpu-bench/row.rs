@@ -182,7 +182,11 @@ impl Report {
         let about: About = read_json(&folder.join("about.json"))?;
         let mut rows: Vec<Row> = Vec::new();
         for family in Family::ALL {
-            rows.extend(read_json::<Vec<Row>>(&folder.join(family.file_stem()).with_extension("json"))?);
+            let path = folder.join(family.file_stem()).with_extension("json");
+            // A report from before the family was measured lacks its file.
+            if path.exists() {
+                rows.extend(read_json::<Vec<Row>>(&path)?);
+            }
         }
         Ok(Report {
             machine: about.machine,

@@ -1,5 +1,6 @@
 //! Ours: a fork names the running worker, and a task is submitted from any thread.
 
+use crate::graph::{Graphs, Shape};
 use crate::loops::Loops;
 use crate::pool::Pool;
 use crate::submit::Submit;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use vgpu_bench::kernels;
 use vgpu_pool::error::Result;
 use vgpu_pool::parallel;
+use vgpu_pool::parallel::graph::Builder;
 use vgpu_pool::pool::{Config, Pool as VgpuPool, WhenFull, Worker};
 
 pub const VERSION: &str = concat!("vgpu-pool ", env!("VGPU_POOL_VERSION"));
@@ -117,6 +119,35 @@ impl Loops for Vgpu {
     fn fill(&self, caller: &Worker, items: &[AtomicU32], value: impl Fn(usize) -> u32 + Sync) {
         parallel::for_range_on(caller, 0..items.len(), 0, |_, piece| fill_piece(items, piece, &value))
             .expect("no piece fails");
+    }
+}
+
+/// The caller is a worker, as it is with OpenMP and oneTBB.
+impl Graphs for Vgpu {
+    fn start(workers: usize) -> Vgpu {
+        Vgpu::with(&Config { workers, ..Config::default() })
+    }
+
+    fn inside<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        Pool::run(self, |_| work())
+    }
+
+    fn run_graph(&self, shape: Shape, body: &(impl Fn(u32) + Sync), times: u64) {
+        let mut builder = Builder::new();
+        let mut vertices = Vec::new();
+        for vertex in shape.vertices() {
+            let added = builder.add(move |_| {
+                body(vertex);
+                Ok(())
+            });
+            let added = added.expect("there is memory");
+            for before in shape.before(vertex) {
+                builder.precede(vertices[before as usize], added).expect("there is memory");
+            }
+            vertices.push(added);
+        }
+        let graph = builder.build().expect("no vertex comes before itself");
+        (0..times).for_each(|_| graph.run(&self.0).expect("no vertex fails"));
     }
 }
 
