@@ -67,7 +67,7 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
         name: "vgpu-cpp",
         role: Role::Variant,
         binary: "vgpu-bench-vgpu-cpp",
-        programs: &[FORKING, JOINING, IDLING],
+        programs: &[FORKING, JOINING],
         from: "this repository, with g++",
         ..RUST
     },
