@@ -15,7 +15,9 @@ class choice {
     /** None of them. */
     constexpr choice() noexcept = default;
     /** The successor of this number. One that is not there makes the condition fail. */
-    constexpr choice(std::size_t successor) noexcept : bits_(std::uint64_t(1) << (successor < 63 ? successor : 63)) {}
+    template <typename Integer, typename = std::enable_if_t<std::is_integral_v<Integer>>>
+    constexpr choice(Integer successor) noexcept
+        : bits_(std::uint64_t(1) << (static_cast<std::uint64_t>(successor) < 63 ? static_cast<std::uint64_t>(successor) : 63)) {}
     /** Both. */
     friend constexpr choice operator|(choice a, choice b) noexcept {
         a.bits_ |= b.bits_;

@@ -96,6 +96,8 @@ void a_condition_may_fail() {
     CHECK(thrown_by([&] { graph.run(pool); }) == "cannot choose");
     throws = false;
     CHECK(status_of([&] { graph.run(pool); }) == VGPU_ERROR_INVALID_ARGUMENT);
+    CHECK(vgpu::choice(3).bits() == 8 && vgpu::choice(std::size_t(0)).bits() == 1);
+    CHECK(vgpu::choice(-1).bits() == vgpu::choice(100u).bits()); // neither is ever there
 }
 
 void what_is_wrong_is_refused() {
