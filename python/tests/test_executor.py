@@ -453,6 +453,58 @@ class TestFuture(unittest.TestCase):
         self.assertEqual(set(ran), set(range(3000)) - cancelled)
 
 
+class TestPriorities(unittest.TestCase):
+    def test_the_most_urgent_first(self):
+        order = []
+        with ThreadPool(1) as pool:
+            gate = Gate(pool, 1)
+            for name in ("low", "normal", "high", "max"):
+                for _ in range(3):
+                    pool.prioritized(name).submit(order.append, name)
+            gate.opened.set()
+        self.assertEqual(order, ["max"] * 3 + ["high"] * 3 + ["normal"] * 3 + ["low"] * 3)
+
+    def test_the_less_urgent_are_not_starved(self):
+        order = []
+        with ThreadPool(1) as pool:
+            gate = Gate(pool, 1)
+            low = pool.prioritized("low").submit(order.append, "low")
+            urgent = pool.prioritized("max")
+            for _ in range(200):
+                urgent.submit(order.append, "max")
+            gate.opened.set()
+            low.result(timeout=10)
+        self.assertLess(order.index("low"), 100)
+
+    def test_it_is_an_executor_of_its_pool(self):
+        with ThreadPool(1) as pool:
+            with pool.prioritized("high") as high:
+                self.assertEqual(list(high.map(pow, [2, 3], [3, 2])), [8, 9])
+            self.assertEqual(pool.submit(int, 2).result(), 2)
+            with self.assertRaisesRegex(ValueError, "one of max, high, normal, low, and is 7"):
+                pool.prioritized(7)
+        with self.assertRaises(RuntimeError):
+            high.submit(int)
+
+
+class TestStats(unittest.TestCase):
+    def test_counts(self):
+        with ThreadPool(2, run_in_waiter=False) as pool:
+            [f.result() for f in [pool.submit(time.sleep, 0.001) for _ in range(50)]]
+            stats = pool.stats()
+            self.assertEqual(len(stats.workers), 2)
+            self.assertEqual(sum(worker.python_tasks for worker in stats.workers), 50)
+            self.assertGreater(stats.elapsed, 0.02)
+            for worker in stats.workers:
+                self.assertLessEqual(worker.searching + worker.sleeping, stats.elapsed * 1.5)
+                self.assertIsNone(worker.cpu)
+            self.assertIn("worker", pool.report())
+        with ThreadPool(1, pin=True) as pool:
+            self.assertIsInstance(pool.stats().workers[0].cpu, int)
+        with self.assertRaises(RuntimeError):
+            pool.stats()
+
+
 class TestModuleFunctions(unittest.TestCase):
     def test_as_completed(self):
         with ThreadPool(2) as pool:

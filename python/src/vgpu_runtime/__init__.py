@@ -18,14 +18,18 @@ from ._core import current_worker
 from ._future import Future
 from ._loop import range_signature
 from ._native import RangeFunction, VgpuError, available_cpus as _available_cpus, version as native_version
-from ._pool import ThreadPool
+from ._pool import PrioritizedPool, ThreadPool
+from ._stats import PoolStats, WorkerStats
 
 __version__ = native_version()
 __all__ = [
     "Future",
+    "PoolStats",
+    "PrioritizedPool",
     "RangeFunction",
     "ThreadPool",
     "VgpuError",
+    "WorkerStats",
     "available_cpus",
     "current_worker",
     "gemm",

@@ -12,11 +12,11 @@ from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_ssize_t, c_uint
 from types import TracebackType
 from typing import Any, Optional, Tuple, Type
 
-_WRITABLE = 0x01
 _FORMAT_AND_STRIDES = 0x04 | 0x18
 _DLPACK_CPU_DEVICES = (1, 3)
 _DLPACK_FLOAT = 2
 _NATIVE_ORDER = "<" if sys.byteorder == "little" else ">"
+_ORDERS = "@=" + _NATIVE_ORDER
 
 
 class _PyBuffer(ctypes.Structure):
@@ -74,9 +74,14 @@ class Memory:
     readonly: bool
 
     def __init__(self, owner: Any, name: str) -> None:
-        self._buffer: Optional[_PyBuffer] = None
+        self._view: Optional[memoryview] = None
         self._owner = owner
-        if self._from_buffer(owner):
+        try:
+            self._view = memoryview(owner)
+        except (TypeError, ValueError, BufferError):
+            pass
+        else:
+            self._from_view(self._view)
             return
         interface = getattr(owner, "__array_interface__", None)
         if interface is not None:
@@ -94,29 +99,17 @@ class Memory:
     def __exit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
     ) -> None:
-        if self._buffer is not None:
-            _release_buffer(self._buffer)
-            self._buffer = None
+        if self._view is not None:
+            self._view.release()
 
-    def _from_buffer(self, owner: Any) -> bool:
+    def _from_view(self, view: memoryview) -> None:
+        # A memoryview tells everything but the address. It keeps the memory, so the buffer need not be held.
         buffer = _PyBuffer()
-        self.readonly = False
-        try:
-            _get_buffer(owner, buffer, _FORMAT_AND_STRIDES | _WRITABLE)
-        except (TypeError, ValueError, BufferError):
-            try:
-                _get_buffer(owner, buffer, _FORMAT_AND_STRIDES)
-            except (TypeError, ValueError, BufferError):
-                return False
-            self.readonly = True
-        self._buffer = buffer
+        _get_buffer(view, buffer, _FORMAT_AND_STRIDES)
         self.address = buffer.buf or 0
-        self.kind = (buffer.format or b"B").decode().lstrip("@=" + _NATIVE_ORDER)
-        # Some exporters, ctypes among them, leave out what they were asked for where memory is contiguous.
-        self.shape = tuple(buffer.shape[: buffer.ndim]) if buffer.shape else (buffer.len // (buffer.itemsize or 1),)
-        strides = tuple(buffer.strides[: buffer.ndim]) if buffer.strides else None
-        self.strides = strides or _contiguous(self.shape, buffer.itemsize)
-        return True
+        _release_buffer(buffer)
+        self.kind = view.format.lstrip(_ORDERS)
+        self.readonly, self.shape, self.strides = view.readonly, view.shape or (), view.strides or ()
 
     def _from_interface(self, interface: Any) -> None:
         self.address, self.readonly = interface["data"]

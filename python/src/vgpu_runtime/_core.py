@@ -33,6 +33,12 @@ from ._future import Future, Item, mark_worker, run_item
 #: How long a drain runs before it lets other native tasks have their turn.
 _TURN_SECONDS = 0.001
 
+#: The lanes of the queue, the most urgent first, as the native library names them.
+PRIORITIES = ("max", "high", "normal", "low")
+_NORMAL = PRIORITIES.index("normal")
+#: One task in so many is taken from a lane whose turn it is, so that the less urgent are not starved.
+_FAIR_TURN = 16
+
 Initializer = Tuple[Callable[..., object], Tuple[Any, ...]]
 
 _cores: Dict[int, Core] = {}
@@ -53,6 +59,40 @@ def current_worker() -> Optional[int]:
     return index
 
 
+class Lanes:
+    """A queue with priorities. Each operation is atomic as those of its deques are."""
+
+    def __init__(self) -> None:
+        self._lanes: Tuple[Deque[Item], ...] = tuple(collections.deque() for _ in PRIORITIES)
+        self._taken = 0
+
+    def append(self, item: Item, lane: int) -> None:
+        self._lanes[lane].append(item)
+
+    def take(self) -> Optional[Item]:
+        """The oldest task of the most urgent lane that has one; None if all are empty."""
+        self._taken += 1
+        if self._taken % _FAIR_TURN == 0:
+            try:
+                return self._lanes[self._taken // _FAIR_TURN % len(PRIORITIES)].popleft()
+            except IndexError:
+                pass
+        for lane in self._lanes:
+            if lane:
+                try:
+                    return lane.popleft()
+                except IndexError:
+                    continue
+        return None
+
+    def __bool__(self) -> bool:
+        return any(self._lanes)
+
+    def clear(self) -> None:
+        for lane in self._lanes:
+            lane.clear()
+
+
 class Core:
     def __init__(
         self, num_workers: int, flags: int, stack_size: int, name: str, initializer: Optional[Initializer], may_run_here: bool
@@ -64,7 +104,7 @@ class Core:
         self.may_run_here = may_run_here and initializer is None
         self.unfinished: Set[Future[Any]] = set()
         self.refusal: Optional[BaseException] = None
-        self._queue: Deque[Item] = collections.deque()
+        self._queue = Lanes()
         self._lock = threading.Lock()
         self._thread: Optional[threading.Thread] = None
         self._has_ended = threading.Event()
@@ -80,6 +120,8 @@ class Core:
             del _cores[self._key]
             raise
         self.num_workers: int = _native.pool_num_workers(self._address)
+        # Each worker counts for itself.
+        self.python_tasks = [0] * self.num_workers
         # Tasks may be submitted until the native pool's end begins.
         self._is_open = True
         self._num_users = 0
@@ -108,14 +150,16 @@ class Core:
 
     # ---- submitting ----
 
-    def submit(self, function: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any], may_run_here: bool) -> Future[Any]:
+    def submit(
+        self, function: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any], may_run_here: bool, lane: int = _NORMAL
+    ) -> Future[Any]:
         if self.refusal is not None:
             raise self.refusal_now()
         item: Item = []
         future: Future[Any] = Future(item, self.unfinished, may_run_here)
         item.append((future, function, args, kwargs))
         self.unfinished.add(future)
-        self._queue.append(item)
+        self._queue.append(item, lane)
         if self._tokens and not self._start_drain() and item:
             # The pool was shut down meanwhile. A drain may have been quicker; then all is well.
             try:
@@ -148,14 +192,15 @@ class Core:
     def drain(self) -> None:
         """Runs queued tasks, on a worker."""
         queue = self._queue
+        index = current_worker() or 0
         turn_ends = time.monotonic() + _TURN_SECONDS
         while True:
             while True:
-                try:
-                    item = queue.popleft()
-                except IndexError:
+                item = queue.take()
+                if item is None:
                     break
-                run_item(item)
+                if run_item(item):
+                    self.python_tasks[index] += 1
                 # Not kept until the next one comes.
                 del item
                 if time.monotonic() >= turn_ends and queue:

@@ -8,6 +8,7 @@ from . import _native
 from ._buffer import Memory
 
 _SIZES = {"f": 4, "d": 8}
+_FLAGS = {False: _native.NO_TRANS, True: _native.TRANS}
 _NAMES = {"f": "float32", "d": "float64"}
 
 
@@ -124,10 +125,9 @@ def _into(
         a, b = b._replace(transposed=not b.transposed), a._replace(transposed=not a.transposed)
         rows, cols = cols, rows
     function = _native.sgemm if kind == "f" else _native.dgemm
-    flags = {False: _native.NO_TRANS, True: _native.TRANS}
     _native.check(
         function(
-            pool, _native.ROW_MAJOR, flags[a.transposed], flags[b.transposed], rows, cols, inner,
+            pool, _native.ROW_MAJOR, _FLAGS[a.transposed], _FLAGS[b.transposed], rows, cols, inner,
             alpha, a.address, a.leading, b.address, b.leading, beta, memory_out.address, out.leading,
         )  # fmt: skip
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ctypes
 import os
 import pathlib
-from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_void_p
-from typing import Any, Tuple
+from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Any, List, Tuple
 
 ABI_VERSION = 1
 OK = 0
@@ -59,6 +59,45 @@ class PoolConfig(ctypes.Structure):
         ("on_worker_start", WorkerHook),
         ("on_worker_stop", WorkerHook),
         ("worker_user_data", c_void_p),
+    ]
+
+
+_DISTANCES = 5
+
+
+class Stats(ctypes.Structure):
+    """vgpu_stats."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("worker_size", c_uint32),
+        ("num_workers", c_uint32),
+        ("reserved", c_uint32),
+        ("elapsed_ns", c_uint64),
+        ("executed_outside", c_uint64),
+    ]
+
+
+class WorkerStats(ctypes.Structure):
+    """vgpu_worker_stats."""
+
+    _fields_ = [
+        ("executed", c_uint64),
+        ("promoted", c_uint64),
+        ("reclaimed", c_uint64),
+        ("steals_tried", c_uint64 * _DISTANCES),
+        ("steals_done", c_uint64 * _DISTANCES),
+        ("migrations", c_uint64),
+        ("parks", c_uint64),
+        ("wakeups", c_uint64),
+        ("searching_ns", c_uint64),
+        ("sleeping_ns", c_uint64),
+        ("queued", c_uint64),
+        ("inbox_high_water", c_uint64),
+        ("deque_high_water", c_uint64),
+        ("pin_repairs", c_uint64),
+        ("cpu", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -117,6 +156,8 @@ pool_create = _declare("vgpu_pool_create", c_int32, POINTER(PoolConfig), POINTER
 pool_destroy = _declare("vgpu_pool_destroy", c_int32, c_void_p)
 pool_num_workers = _declare("vgpu_pool_num_workers", c_uint32, c_void_p)
 pool_submit = _declare("vgpu_pool_submit", c_int32, c_void_p, TaskFunction, c_void_p, c_void_p, c_void_p)
+_pool_stats = _declare("vgpu_pool_stats", c_int32, c_void_p, POINTER(Stats), POINTER(WorkerStats), c_uint32)
+_pool_report = _declare("vgpu_pool_report", c_int32, c_void_p, c_char_p, c_size_t, POINTER(c_size_t))
 # The body is a plain address here: it may be anybody's.
 parallel_for = _declare("vgpu_parallel_for", c_int32, c_void_p, c_size_t, c_size_t, c_void_p, c_void_p)
 sgemm, dgemm = (
@@ -167,6 +208,21 @@ def check(status: int) -> None:
     """Raises what a failed call means."""
     if status != OK:
         raise error_of(status)
+
+
+def stats_of(pool: int) -> Tuple[Stats, List[WorkerStats]]:
+    """What a pool counts, for itself and for each worker."""
+    workers = (WorkerStats * int(pool_num_workers(pool)))()
+    stats = Stats(ctypes.sizeof(Stats), ctypes.sizeof(WorkerStats))
+    check(_pool_stats(pool, byref(stats), workers, len(workers)))
+    return stats, list(workers)
+
+
+def report_of(pool: int) -> str:
+    """What a pool says of itself."""
+    buffer = ctypes.create_string_buffer(1 << 16)
+    check(_pool_report(pool, buffer, len(buffer), None))
+    return buffer.value.decode()
 
 
 def create_pool(

@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from . import _gemm, _loop, _native
-from ._core import Core
+from ._core import PRIORITIES, Core
 from ._future import Future
+from ._stats import PoolStats, pool_stats
 
 T = TypeVar("T")
 
@@ -100,18 +101,7 @@ class ThreadPool(concurrent.futures.Executor):
         is quicker for short calls. If a result is not there ``timeout`` seconds after the call of ``map``, ``next()``
         raises ``TimeoutError``. An exception of a call is raised where its result would come.
         """
-        if chunksize < 1:
-            raise ValueError(f"chunksize must be at least 1, and is {chunksize}")
-        if buffersize is not None and buffersize < 1:
-            raise ValueError(f"buffersize must be at least 1, and is {buffersize}")
-        deadline = None if timeout is None else time.monotonic() + timeout
-        chunks = _chunks(zip(*iterables), chunksize)
-        ahead = None if buffersize is None else -(-buffersize // chunksize)
-        futures: Deque[Future[List[T]]] = collections.deque(
-            self.submit(_call_chunk, fn, chunk) for chunk in itertools.islice(chunks, ahead)
-        )
-        # The generator holds the pool weakly, as the standard one does, so that it cannot keep it alive.
-        return _results(futures, deadline, weakref.ref(self), fn, chunks)
+        return _map(self, fn, iterables, timeout, chunksize, buffersize)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more tasks. Those submitted are still run, unless ``cancel_futures`` drops the ones not begun.
@@ -133,6 +123,25 @@ class ThreadPool(concurrent.futures.Executor):
     def wait_all(self) -> None:
         """Waits until every task submitted so far, and every task these submit, is done. Failures stay with their futures."""
         self._core.wait_all()
+
+    def prioritized(self, priority: str) -> PrioritizedPool:
+        """An executor that submits to this pool with another priority: ``"max"``, ``"high"``, ``"normal"`` or ``"low"``.
+
+        Workers take the most urgent task first; every 16th task is taken from one priority after the other, so that none starves.
+        """
+        if priority not in PRIORITIES:
+            raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, and is {priority!r}")
+        return PrioritizedPool(self, PRIORITIES.index(priority))
+
+    def stats(self) -> PoolStats:
+        """What the workers have done since the pool was made."""
+        with self._core.native() as pool:
+            return pool_stats(pool, tuple(self._core.python_tasks))
+
+    def report(self) -> str:
+        """The same in words: a line for all workers, and one for each thing that stands out."""
+        with self._core.native() as pool:
+            return _native.report_of(pool)
 
     def parallel_for(
         self, indices: Union[int, range], body: Any, *, data: Any = None, grain: int = 0
@@ -176,6 +185,55 @@ class ThreadPool(concurrent.futures.Executor):
             return _gemm.gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
 
 
+class PrioritizedPool(concurrent.futures.Executor):
+    """A pool whose tasks have another priority. Made by :meth:`ThreadPool.prioritized`; it is ended with its pool."""
+
+    def __init__(self, pool: ThreadPool, lane: int) -> None:
+        self._pool = pool
+        self._lane = lane
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """As :meth:`ThreadPool.submit`."""
+        core = self._pool._core
+        return core.submit(fn, args, kwargs, core.may_run_here, self._lane)
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: Optional[float] = None,
+        chunksize: int = 1,
+        buffersize: Optional[int] = None,
+    ) -> Iterator[T]:
+        """As :meth:`ThreadPool.map`."""
+        return _map(self, fn, iterables, timeout, chunksize, buffersize)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Does nothing: the pool's own ``shutdown`` is meant for that."""
+
+
+def _map(
+    executor: concurrent.futures.Executor,
+    fn: Callable[..., T],
+    iterables: Sequence[Iterable[Any]],
+    timeout: Optional[float],
+    chunksize: int,
+    buffersize: Optional[int],
+) -> Iterator[T]:
+    if chunksize < 1:
+        raise ValueError(f"chunksize must be at least 1, and is {chunksize}")
+    if buffersize is not None and buffersize < 1:
+        raise ValueError(f"buffersize must be at least 1, and is {buffersize}")
+    deadline = None if timeout is None else time.monotonic() + timeout
+    chunks = _chunks(zip(*iterables), chunksize)
+    ahead = None if buffersize is None else -(-buffersize // chunksize)
+    futures: Deque[concurrent.futures.Future[List[T]]] = collections.deque(
+        executor.submit(_call_chunk, fn, chunk) for chunk in itertools.islice(chunks, ahead)
+    )
+    # The generator holds the pool weakly, as the standard one does, so that it cannot keep it alive.
+    return _results(futures, deadline, weakref.ref(executor), fn, chunks)
+
+
 def _chunks(calls: Iterable[Tuple[Any, ...]], size: int) -> Iterator[Sequence[Tuple[Any, ...]]]:
     calls = iter(calls)
     while True:
@@ -190,9 +248,9 @@ def _call_chunk(function: Callable[..., T], calls: Sequence[Tuple[Any, ...]]) ->
 
 
 def _results(
-    futures: Deque[Future[List[T]]],
+    futures: Deque[concurrent.futures.Future[List[T]]],
     deadline: Optional[float],
-    pool_ref: weakref.ref[ThreadPool],
+    pool_ref: weakref.ref[concurrent.futures.Executor],
     function: Callable[..., T],
     chunks: Iterator[Sequence[Tuple[Any, ...]]],
 ) -> Iterator[T]:
