@@ -3,8 +3,11 @@
 import asyncio
 import concurrent.futures
 import gc
+import json
 import logging
+import pathlib
 import pickle
+import tempfile
 import threading
 import time
 import traceback
@@ -12,7 +15,7 @@ import unittest
 import weakref
 from concurrent.futures import CancelledError
 
-from vgpu_runtime import Future, ThreadPool, current_worker
+from vgpu_runtime import Future, ThreadPool, VgpuError, current_worker
 
 
 class Gate:
@@ -487,6 +490,38 @@ class TestPriorities(unittest.TestCase):
             high.submit(int)
 
 
+class TestDrains(unittest.TestCase):
+    """The two ends of the queue, made to meet at the worst moment."""
+
+    def test_a_task_that_comes_while_a_drain_gives_up_is_seen(self):
+        ran = threading.Event()
+
+        class Tokens(list):
+            def append(self, token):
+                # The drain has found the queue empty and has not given its token back: this finds neither token nor drain.
+                if not ran.is_set() and not self.submitted:
+                    self.submitted = True
+                    pool.submit(ran.set)
+                super().append(token)
+
+        with ThreadPool(1) as pool:
+            core = pool._core
+            core._tokens = Tokens(core._tokens)
+            core._tokens.submitted = False
+            pool.submit(int)
+            self.assertTrue(ran.wait(10))
+
+    def test_tokens_are_given_back_once(self):
+        with ThreadPool(2) as pool:
+            for _ in range(5):
+                list(pool.map(time.sleep, [0.0005] * 50))
+            deadline = time.monotonic() + 10
+            while len(pool._core._tokens) != 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.02)
+            self.assertEqual(len(pool._core._tokens), 2)
+
+
 class TestStats(unittest.TestCase):
     def test_counts(self):
         with ThreadPool(2, run_in_waiter=False) as pool:
@@ -503,6 +538,19 @@ class TestStats(unittest.TestCase):
             self.assertIsInstance(pool.stats().workers[0].cpu, int)
         with self.assertRaises(RuntimeError):
             pool.stats()
+
+
+class TestTrace(unittest.TestCase):
+    def test_a_trace_is_written(self):
+        with tempfile.TemporaryDirectory() as folder, ThreadPool(2) as pool:
+            path = pathlib.Path(folder, "trace.json")
+            with pool.trace(path):
+                pool.parallel_for(1000, lambda _: None, grain=1)
+            with path.open() as file:
+                self.assertGreater(len(json.load(file)["traceEvents"]), 2)
+            with self.assertRaisesRegex(VgpuError, "nowhere"):
+                with pool.trace(pathlib.Path(folder, "nowhere", "trace.json")):
+                    pass
 
 
 class TestModuleFunctions(unittest.TestCase):

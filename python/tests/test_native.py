@@ -194,8 +194,15 @@ class TestGemmWithoutNumPy(unittest.TestCase):
         memory = bytearray(32)
         view = memoryview(memory).cast("d", shape=[2, 2])
         gemm(view, view, memoryview(bytearray(32)).cast("d", shape=[2, 2]))
+        error = None
+        try:
+            gemm(view, view, bytearray(1))
+        except (TypeError, ValueError) as caught:
+            # Its traceback keeps the frames of the call, but not the memory.
+            error = caught
         view.release()
         memory.clear()
+        self.assertIsNotNone(error)
 
 
 @unittest.skipIf(np is None, "there is no NumPy")

@@ -158,6 +158,9 @@ pool_num_workers = _declare("vgpu_pool_num_workers", c_uint32, c_void_p)
 pool_submit = _declare("vgpu_pool_submit", c_int32, c_void_p, TaskFunction, c_void_p, c_void_p, c_void_p)
 _pool_stats = _declare("vgpu_pool_stats", c_int32, c_void_p, POINTER(Stats), POINTER(WorkerStats), c_uint32)
 _pool_report = _declare("vgpu_pool_report", c_int32, c_void_p, c_char_p, c_size_t, POINTER(c_size_t))
+pool_trace_start = _declare("vgpu_pool_trace_start", c_int32, c_void_p, c_size_t)
+pool_trace_stop = _declare("vgpu_pool_trace_stop", c_int32, c_void_p)
+pool_trace_write = _declare("vgpu_pool_trace_write", c_int32, c_void_p, c_char_p)
 # The body is a plain address here: it may be anybody's.
 parallel_for = _declare("vgpu_parallel_for", c_int32, c_void_p, c_size_t, c_size_t, c_void_p, c_void_p)
 sgemm, dgemm = (

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import itertools
+import os
 import time
 import weakref
 from types import TracebackType
@@ -142,6 +144,24 @@ class ThreadPool(concurrent.futures.Executor):
         """The same in words: a line for all workers, and one for each thing that stands out."""
         with self._core.native() as pool:
             return _native.report_of(pool)
+
+    @contextlib.contextmanager
+    def trace(self, path: Union[str, os.PathLike[str]], events_per_worker: int = 0) -> Iterator[None]:
+        """Records what the workers do in the ``with`` block, and writes it to a file for https://ui.perfetto.dev.
+
+        It shows native tasks: loops, products, and turns at the queue of Python tasks. Each worker's log has room for
+        ``events_per_worker`` events of 64 bytes (0: 16384); what comes when it is full is counted and left out.
+        """
+        core = self._core
+        with core.native() as pool:
+            _native.check(_native.pool_trace_start(pool, events_per_worker))
+        try:
+            yield
+        finally:
+            with core.native() as pool:
+                _native.check(_native.pool_trace_stop(pool))
+        with core.native() as pool:
+            _native.check(_native.pool_trace_write(pool, os.fsencode(path)))
 
     def parallel_for(
         self, indices: Union[int, range], body: Any, *, data: Any = None, grain: int = 0
