@@ -167,6 +167,30 @@ class TestNativeLoops(unittest.TestCase):
             pool.parallel_for(1000, body, data=out)
         np.testing.assert_array_equal(out, np.arange(1000) * 2.0)
 
+    @unittest.skipIf(numba is None, "there is no Numba")
+    def test_a_numba_function_of_another_signature(self):
+        with ThreadPool(1) as pool:
+            for signature, function in (
+                ("float64(float64)", lambda x: x),
+                ("int64(voidptr, voidptr, uintp, uintp)", lambda worker, data, begin, end: 0),
+                ("int32(voidptr, voidptr, int32, int32)", lambda worker, data, begin, end: 0),
+            ):
+                body = numba.cfunc(signature)(function)
+                with self.assertRaisesRegex(TypeError, "range_signature"):
+                    pool.parallel_for(3, body)
+
+    def test_data_with_gaps(self):
+        numbers = memoryview(array.array("d", range(10)))[::2]
+        with ThreadPool(1) as pool:
+            with self.assertRaisesRegex(ValueError, "gaps"):
+                pool.parallel_for(5, self.kernels.squares, data=numbers)
+            if np is not None:
+                for data in (OnlyInterface(np.ones((4, 4))[:, 1:]), OnlyDLPack(np.ones((4, 4))[:, 1:])):
+                    with self.assertRaisesRegex(ValueError, "gaps"):
+                        pool.parallel_for(5, self.kernels.squares, data=data)
+                for data in (OnlyInterface(np.ones((4, 4)).T), OnlyDLPack(np.ones((2, 3, 4))), OnlyDLPack(np.ones((2, 3, 4)).T)):
+                    pool.parallel_for(16, self.kernels.squares, data=data)
+
 
 class OnlyInterface:
     def __init__(self, owner):

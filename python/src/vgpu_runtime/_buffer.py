@@ -72,6 +72,8 @@ class Memory:
     shape: Tuple[int, ...]
     strides: Tuple[int, ...]
     readonly: bool
+    #: Whether its elements follow each other without gaps, in C's order or Fortran's.
+    contiguous: bool
 
     def __init__(self, owner: Any, name: str) -> None:
         self._view: Optional[memoryview] = None
@@ -110,6 +112,7 @@ class Memory:
         _release_buffer(buffer)
         self.kind = view.format.lstrip(_ORDERS)
         self.readonly, self.shape, self.strides = view.readonly, view.shape or (), view.strides or ()
+        self.contiguous = view.contiguous
 
     def _from_interface(self, interface: Any) -> None:
         self.address, self.readonly = interface["data"]
@@ -118,6 +121,7 @@ class Memory:
         self.kind = {_NATIVE_ORDER + "f4": "f", _NATIVE_ORDER + "f8": "d"}.get(kind, kind)
         self.shape = tuple(interface["shape"])
         self.strides = tuple(interface.get("strides") or _contiguous(self.shape, size))
+        self.contiguous = self._has_no_gaps(size)
 
     def _from_dlpack(self, owner: Any, name: str) -> None:
         # The capsule frees what it points to when it goes, since nobody takes it over.
@@ -133,6 +137,11 @@ class Memory:
         self.shape = tuple(tensor.shape[: tensor.ndim])
         strides = tuple(size * stride for stride in tensor.strides[: tensor.ndim]) if tensor.strides else None
         self.strides = strides or _contiguous(self.shape, size)
+        self.contiguous = self._has_no_gaps(size)
+
+    def _has_no_gaps(self, size: int) -> bool:
+        in_reverse = tuple(reversed(_contiguous(tuple(reversed(self.shape)), size)))
+        return self.strides in (_contiguous(self.shape, size), in_reverse)
 
 
 def _contiguous(shape: Tuple[int, ...], size: int) -> Tuple[int, ...]:

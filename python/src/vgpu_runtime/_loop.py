@@ -63,6 +63,14 @@ def _native_address(body: Any) -> Optional[int]:
     if isinstance(body, _FunctionPointer):
         return ctypes.cast(body, ctypes.c_void_p).value
     address = getattr(body, "address", None)
+    # Numba knows the types of its functions. One with other arguments would read what is not there.
+    signature = getattr(body, "_sig", None)
+    if signature is not None and address is not None:
+        found = [str(kind) for kind in (signature.return_type, *signature.args)]
+        if len(found) != 5 or found[0] != "int32" or found[3:] != ["uint64", "uint64"]:
+            raise TypeError(
+                f"body is a cfunc of the signature {signature}; declare it as numba.cfunc(vgpu_runtime.range_signature(...))"
+            )
     return address if isinstance(address, int) else None
 
 
@@ -108,4 +116,6 @@ def _native_loop(core: Core, indices: range, address: int, data: Any, grain: int
             _native.check(_native.parallel_for(pool, len(indices), grain, address, data))
         else:
             with Memory(data, "data") as memory:
+                if not memory.contiguous:
+                    raise ValueError("data has gaps between its elements, which a native body would not know of: pass a copy")
                 _native.check(_native.parallel_for(pool, len(indices), grain, address, memory.address))
