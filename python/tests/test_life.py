@@ -168,6 +168,14 @@ class TestLife(unittest.TestCase):
         out, _ = self.program(text)
         self.assertEqual(out.split(), ["refused"])
 
+    def test_the_module_as_a_program(self):
+        for arguments, code, said in (([], 0, "from submit to a sleeping worker"), (["3"], 0, "3 workers"), (["0"], 2, "num_threads")):
+            result = subprocess.run(
+                [sys.executable, "-m", "vgpu_runtime", *arguments], capture_output=True, text=True, timeout=50
+            )  # fmt: skip
+            self.assertEqual(result.returncode, code, result.stderr)
+            self.assertIn(said, result.stdout + result.stderr)
+
     def test_a_library_that_is_not_there(self):
         text = (
             "import subprocess\n"
