@@ -14,6 +14,7 @@ import traceback
 import unittest
 import weakref
 from concurrent.futures import CancelledError
+from unittest import mock
 
 from vgpu_runtime import Future, ThreadPool, VgpuError, current_worker
 
@@ -255,6 +256,26 @@ class TestShutdown(unittest.TestCase):
         while any(t.name.startswith("orphan") for t in threading.enumerate()):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
+
+    def test_a_collection_starts_no_thread(self):
+        # It may come anywhere, in the middle of starting a thread too. The pool's worker is to begin the pool's end.
+        starters = []
+        start = threading.Thread.start
+
+        def record(thread):
+            starters.append(threading.get_ident())
+            start(thread)
+
+        pool = ThreadPool(1, thread_name_prefix="cycle")
+        pool.cycle = [pool]
+        del pool
+        with mock.patch.object(threading.Thread, "start", record):
+            gc.collect()
+            deadline = time.monotonic() + 10
+            while any(t.name.startswith("cycle") for t in threading.enumerate()):
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+        self.assertNotIn(threading.get_ident(), starters)
 
     def test_wait_all(self):
         done = []

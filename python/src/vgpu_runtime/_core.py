@@ -160,30 +160,31 @@ class Core:
         item.append((future, function, args, kwargs))
         self.unfinished.add(future)
         self._queue.append(item, lane)
-        if self._tokens and not self._start_drain() and item:
-            # The pool was shut down meanwhile. A drain may have been quicker; then all is well.
+        error = self._start_drain() if self._tokens else None
+        if error is not None:
+            # Perhaps the pool was shut down meanwhile. A drain may have been quicker; then all is well.
             try:
                 item.pop()
             except IndexError:
                 return future
             self.unfinished.discard(future)
-            raise self.refusal_now()
+            raise error
         return future
 
-    def _start_drain(self) -> bool:
-        """Starts a drain if there is a token. False if the native pool takes nothing more."""
+    def _start_drain(self) -> Optional[BaseException]:
+        """Starts a drain if there is a token. Returns what kept the native pool from taking it."""
         with self._lock:
             if not self._is_open:
-                return False
+                return self.refusal_now()
             try:
                 self._tokens.pop()
             except IndexError:
-                return True
+                return None
             status = self._submit_drain()
-            if status != _native.OK:
-                self._tokens.append(None)
-        _native.check(status)
-        return True
+            if status == _native.OK:
+                return None
+            self._tokens.append(None)
+            return _native.error_of(status)
 
     def _submit_drain(self) -> int:
         status: int = _native.pool_submit(self._address, _drain, self._key, None, None)
@@ -256,6 +257,18 @@ class Core:
             if self._thread is not None:
                 self._thread.join()
 
+    def collected(self) -> None:
+        """Nobody refers to the pool any more. This may come in the middle of anything, so it is a worker who begins the end."""
+        if self.refusal is None:
+            self.refusal = RuntimeError("cannot schedule new futures after shutdown")
+        # Whoever holds the lock is ending the pool already.
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._is_open:
+                    _native.pool_submit(self._address, _shut_down, self._key, None, None)
+            finally:
+                self._lock.release()
+
     def _end(self) -> None:
         self._unused.wait()
         # Runs what was accepted: each queued task has a drain.
@@ -317,6 +330,11 @@ def _run_drain(_worker: Optional[int], key: int) -> int:
     return 0
 
 
+def _run_shut_down(_worker: Optional[int], key: int) -> int:
+    _cores[key].shutdown(wait=False, cancel_futures=False)
+    return 0
+
+
 def _start_worker(key: int, index: int) -> None:
     _cores[key].worker_started(index)
 
@@ -330,6 +348,7 @@ def _stop_worker(_key: int, _index: int) -> None:
 
 # One of each for all pools, and for ever: a callback that was freed could still be called.
 _drain = _native.TaskFunction(_run_drain)
+_shut_down = _native.TaskFunction(_run_shut_down)
 _on_worker_start = _native.WorkerHook(_start_worker)
 _on_worker_stop = _native.WorkerHook(_stop_worker)
 

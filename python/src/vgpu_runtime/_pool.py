@@ -68,7 +68,7 @@ class ThreadPool(concurrent.futures.Executor):
             None if initializer is None else (initializer, initargs),
             run_in_waiter,
         )
-        weakref.finalize(self, self._core.shutdown, wait=False, cancel_futures=False).atexit = False
+        weakref.finalize(self, self._core.collected).atexit = False
 
     def __repr__(self) -> str:
         state = "" if self._core.refusal is None else ", shut down"
