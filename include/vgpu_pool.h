@@ -38,6 +38,8 @@
  * ended exactly once, by `_destroy` or `_release`; these accept NULL and do nothing. A future may be released before its
  * task has run: the task still runs. A future or group must be ended before its pool is destroyed. A vgpu_graph belongs to
  * no pool: it is made once, and runs where it is told to; a run must be waited for before its pool is destroyed.
+ * Memory on NUMA nodes is ended by vgpu_node_free(), pinned memory by vgpu_pinned_release(); both outlive the vgpu_numa_pool whose
+ * thread allocated them.
  * A vgpu_worker belongs to the library and is valid only during the callback it was passed to.
  *
  * ## Structs that may grow
@@ -343,6 +345,42 @@
 #define VGPU_FORK_LAYOUT 1
 
 /**
+ * Huge pages are asked for; the size is rounded up to 2 MiB. The system gives as many as it has.
+ */
+#define VGPU_NODE_HUGE_PAGES 1
+
+/**
+ * Memory of which any page is elsewhere is an error, instead of spilling to the next node.
+ */
+#define VGPU_NODE_STRICT 2
+
+/**
+ * The pages are not written now. Each goes to its place when it is first written, where the system lets itself be told.
+ */
+#define VGPU_NODE_NO_TOUCH 4
+
+/**
+ * Nobody tells where the pages are: the system forbids it.
+ */
+#define VGPU_VERIFIED_BY_NOBODY 0
+
+/**
+ * The system told it for each page (move_pages).
+ */
+#define VGPU_VERIFIED_BY_MOVE_PAGES 1
+
+/**
+ * The system told it for the whole (/proc/self/numa_maps).
+ */
+#define VGPU_VERIFIED_BY_NUMA_MAPS 2
+
+/**
+ * The driver maps and pins the pages itself (cuMemHostAlloc). Without this flag several threads of the node write them at once, and
+ * the driver pins them afterwards (cuMemHostRegister).
+ */
+#define VGPU_PINNED_HOST_ALLOC 1
+
+/**
  * The outcome of a task that may still be running.
  */
 typedef struct vgpu_future vgpu_future;
@@ -356,6 +394,16 @@ typedef struct vgpu_graph vgpu_graph;
  * Tasks of one pool that are waited for together.
  */
 typedef struct vgpu_group vgpu_group;
+
+/**
+ * A thread for each NUMA node, started on first use and pinned to the node for life.
+ */
+typedef struct vgpu_numa_pool vgpu_numa_pool;
+
+/**
+ * Host memory pinned for a GPU.
+ */
+typedef struct vgpu_pinned vgpu_pinned;
 
 /**
  * A pool of workers.
@@ -714,6 +762,61 @@ typedef struct vgpu_fork_job {
      */
     uint64_t done[6];
 } vgpu_fork_job;
+
+/**
+ * Where memory is. Set struct_size to sizeof(vgpu_node_report) before the call.
+ */
+typedef struct vgpu_node_report {
+    /**
+     * The size of this struct as the program was compiled.
+     */
+    uint32_t struct_size;
+    /**
+     * The node it was put on: the one asked for, or the nearest with memory that the process may use. UINT32_MAX for
+     * interleaved memory.
+     */
+    uint32_t node;
+    /**
+     * One of VGPU_VERIFIED_BY_.
+     */
+    uint32_t verified_by;
+    /**
+     * 1: the system refused to be told the place, and threads that ran there wrote the pages first.
+     */
+    uint32_t policy_refused;
+    /**
+     * Size of the pages counted, in bytes.
+     */
+    uint64_t page_bytes;
+    /**
+     * How many pages there are.
+     */
+    uint64_t pages;
+    /**
+     * How many are on the node; for interleaved memory, on any.
+     */
+    uint64_t pages_there;
+    /**
+     * How many are on other nodes.
+     */
+    uint64_t pages_elsewhere;
+    /**
+     * How many have not been written yet.
+     */
+    uint64_t pages_absent;
+    /**
+     * Of how many the system did not tell.
+     */
+    uint64_t pages_unknown;
+    /**
+     * The other node with the most pages; UINT32_MAX if there is none.
+     */
+    uint32_t spill_node;
+    /**
+     * Always 0.
+     */
+    uint32_t reserved;
+} vgpu_node_report;
 
 /**
  * The first words of a vgpu_worker, which belong to its own thread. For vgpu_pool.hpp alone.
@@ -1617,6 +1720,185 @@ VGPU_API int32_t vgpu_fork_take_back(struct vgpu_worker *worker,
  */
 VGPU_API void vgpu_fork_finish(struct vgpu_worker *worker,
                                struct vgpu_fork_job *job);
+
+/**
+ * Tells the numbers of the machine's NUMA nodes, ascending; they may have gaps. A machine without NUMA has node 0.
+ *
+ * @param numbers   where they go; may be NULL if capacity is 0
+ * @param capacity  how many numbers there is room for; of more nodes the first are told
+ * @param count     where the number of nodes goes
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_AFFINITY
+ * @note Thread safety: any thread. Reads the machine anew each time, which takes a millisecond or more.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_node_numbers(uint32_t *numbers,
+                                                      size_t capacity,
+                                                      size_t *count);
+
+/**
+ * Allocates zeroed memory on a NUMA node. It begins at a multiple of 2 MiB, shares no page with other memory, and has a page
+ * before and after it that must not be touched.
+ *
+ * The pages are written by threads that run on the node, and the system is told the place besides; where it refuses that, as in
+ * many containers, the threads alone place them. A node without memory has its nearest node's. A full node spills to the next:
+ * vgpu_node_report_get() tells.
+ *
+ * @param bytes   how many bytes, at least 1
+ * @param node    the number of the node, see vgpu_node_numbers()
+ * @param flags   VGPU_NODE_ flags, or 0
+ * @param memory  where the address goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for zero bytes, an unknown node or unknown flags; VGPU_ERROR_OUT_OF_MEMORY, also
+ *         when strict memory did not fit the node; VGPU_ERROR_OVERFLOW; VGPU_ERROR_UNSUPPORTED for a node without CPUs where the
+ *         system refuses to be told the place; VGPU_ERROR_THREAD_SPAWN; VGPU_ERROR_AFFINITY
+ * @note Thread safety: any thread. Starts up to eight threads for each node and waits for them. To be freed with vgpu_node_free().
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_node_alloc(size_t bytes,
+                                                    uint32_t node,
+                                                    uint32_t flags,
+                                                    void **memory);
+
+/**
+ * Allocates zeroed memory spread over all nodes with memory, page by page; where the system refuses to be told so, in pieces of
+ * 2 MiB. Otherwise as vgpu_node_alloc().
+ *
+ * @param bytes   how many bytes, at least 1
+ * @param flags   VGPU_NODE_ flags, or 0
+ * @param memory  where the address goes; NULL goes there on failure
+ * @return as vgpu_node_alloc()
+ * @note Thread safety: any thread. To be freed with vgpu_node_free().
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_node_alloc_interleaved(size_t bytes,
+                                                                uint32_t flags,
+                                                                void **memory);
+
+/**
+ * Frees memory from vgpu_node_alloc(), vgpu_node_alloc_interleaved() or vgpu_numa_alloc().
+ *
+ * @param memory  the address that was given; NULL does nothing
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for an address that is no multiple of 2 MiB, and for most others that were not
+ *         given; then nothing is freed
+ * @note Thread safety: any thread; nobody may use the memory any more.
+ */
+VGPU_API vgpu_status vgpu_node_free(void *memory);
+
+/**
+ * Asks the system where the pages of such memory are now.
+ *
+ * @param memory  the address that was given
+ * @param report  where the answer goes; its struct_size must be set
+ * @return VGPU_OK, also when the system does not tell; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY
+ * @note Thread safety: any thread. Takes about a millisecond for every 10 MiB.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_node_report_get(const void *memory, struct vgpu_node_report *report);
+
+/**
+ * Has the system put memory of the program's own on a node, and move what is elsewhere already, as far as it can be moved. Whole
+ * pages are taken, so what shares the first and the last page comes along.
+ *
+ * @param memory  the first byte
+ * @param bytes   how many bytes, at least 1
+ * @param node    the number of the node, see vgpu_node_numbers(); without memory, its nearest node's is taken
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_UNSUPPORTED where the system refuses to be told the place
+ * @note Thread safety: any thread; the memory may be in use.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_node_bind(void *memory,
+                                                   size_t bytes,
+                                                   uint32_t node);
+
+/**
+ * Makes such a pool. No thread is started yet. Most programs need none of their own: every call takes NULL for the one that the
+ * process has.
+ *
+ * @param pool  where the handle goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_AFFINITY
+ * @note Thread safety: any thread. Reads the machine, which takes a millisecond or more.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_numa_pool_create(struct vgpu_numa_pool **pool);
+
+/**
+ * Ends such a pool and joins its threads. What they are at is finished first; what nobody waits for any more is freed. Memory that
+ * was given out stays.
+ *
+ * @param pool  the pool; NULL does nothing
+ * @return VGPU_OK. In a forked child, where the threads do not exist, only the memory is given back.
+ * @note Thread safety: once; nobody may be using the pool any more.
+ */
+VGPU_API vgpu_status vgpu_numa_pool_destroy(struct vgpu_numa_pool *pool);
+
+/**
+ * As vgpu_node_alloc(), but the thread of the node allocates, which is started when the node is first asked for.
+ *
+ * @param pool        the pool; NULL: the process's own
+ * @param bytes       how many bytes, at least 1
+ * @param node        the number of the node, see vgpu_node_numbers()
+ * @param flags       VGPU_NODE_ flags, or 0
+ * @param timeout_ms  how long to wait; 0: 10 s, and 1 s for every GiB, but no longer than 300 s. What comes later is freed.
+ * @param memory      where the address goes; NULL goes there on failure
+ * @return as vgpu_node_alloc(); VGPU_ERROR_TIMED_OUT; VGPU_ERROR_QUEUE_FULL when 64 requests wait for the node;
+ *         VGPU_ERROR_FORKED in a forked child, for a pool of its parent
+ * @note Thread safety: any thread. To be freed with vgpu_node_free().
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_numa_alloc(struct vgpu_numa_pool *pool,
+                                                    size_t bytes,
+                                                    uint32_t node,
+                                                    uint32_t flags,
+                                                    uint64_t timeout_ms,
+                                                    void **memory);
+
+/**
+ * Tells the node that host memory for a GPU should be on: the nearest with CPUs, where the GPU's own memory is a node.
+ *
+ * @param pool     the pool; NULL: the process's own
+ * @param address  the GPU's PCI slot, such as "0000:65:00.0"; nvidia-smi prints it
+ * @param node     where the number of the node goes
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for what is no such address; VGPU_ERROR_IO when nothing is in that slot
+ * @note Thread safety: any thread.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_numa_node_of_slot(struct vgpu_numa_pool *pool,
+                                                           const char *address,
+                                                           uint32_t *node);
+
+/**
+ * Pins host memory for a GPU, on the GPU's node, through the CUDA driver. The driver is looked for now; no program needs it to
+ * start.
+ *
+ * @param pool        the pool; NULL: the process's own
+ * @param bytes       how many bytes, at least 1
+ * @param gpu         the GPU's number for CUDA
+ * @param flags       VGPU_PINNED_ flags, or 0
+ * @param timeout_ms  how long to wait; 0: 10 s, and 1 s for every GiB, but no longer than 300 s. What comes later is freed.
+ * @param pinned      where the handle goes; NULL goes there on failure
+ * @return as vgpu_numa_alloc(); VGPU_ERROR_UNSUPPORTED without a CUDA driver or a GPU; VGPU_ERROR_INVALID_ARGUMENT for a GPU
+ *         that is not there
+ * @note Thread safety: any thread. To be ended with vgpu_pinned_release().
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pinned_create(struct vgpu_numa_pool *pool,
+                                                       size_t bytes,
+                                                       uint32_t gpu,
+                                                       uint32_t flags,
+                                                       uint64_t timeout_ms,
+                                                       struct vgpu_pinned **pinned);
+
+/**
+ * The first byte of pinned memory; NULL for NULL.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API void *vgpu_pinned_data(const struct vgpu_pinned *pinned);
+
+/**
+ * The number of the node that pinned memory was to be on; UINT32_MAX for NULL.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API uint32_t vgpu_pinned_node(const struct vgpu_pinned *pinned);
+
+/**
+ * Gives pinned memory back to the driver and to the system.
+ *
+ * @param pinned  the memory; NULL does nothing
+ * @note Thread safety: once, by any thread; neither the program nor the GPU may use the memory any more.
+ */
+VGPU_API void vgpu_pinned_release(struct vgpu_pinned *pinned);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -148,6 +148,34 @@ typedef struct vgpu_pool_api {
     int32_t (*fork_take_back)(struct vgpu_worker *worker, struct vgpu_fork_job *job);
     /** vgpu_fork_finish() */
     void (*fork_finish)(struct vgpu_worker *worker, struct vgpu_fork_job *job);
+    /** vgpu_node_numbers() */
+    vgpu_status (*node_numbers)(uint32_t *numbers, size_t capacity, size_t *count);
+    /** vgpu_node_alloc() */
+    vgpu_status (*node_alloc)(size_t bytes, uint32_t node, uint32_t flags, void **memory);
+    /** vgpu_node_alloc_interleaved() */
+    vgpu_status (*node_alloc_interleaved)(size_t bytes, uint32_t flags, void **memory);
+    /** vgpu_node_free() */
+    vgpu_status (*node_free)(void *memory);
+    /** vgpu_node_report_get() */
+    vgpu_status (*node_report_get)(const void *memory, struct vgpu_node_report *report);
+    /** vgpu_node_bind() */
+    vgpu_status (*node_bind)(void *memory, size_t bytes, uint32_t node);
+    /** vgpu_numa_pool_create() */
+    vgpu_status (*numa_pool_create)(struct vgpu_numa_pool **pool);
+    /** vgpu_numa_pool_destroy() */
+    vgpu_status (*numa_pool_destroy)(struct vgpu_numa_pool *pool);
+    /** vgpu_numa_alloc() */
+    vgpu_status (*numa_alloc)(struct vgpu_numa_pool *pool, size_t bytes, uint32_t node, uint32_t flags, uint64_t timeout_ms, void **memory);
+    /** vgpu_numa_node_of_slot() */
+    vgpu_status (*numa_node_of_slot)(struct vgpu_numa_pool *pool, const char *address, uint32_t *node);
+    /** vgpu_pinned_create() */
+    vgpu_status (*pinned_create)(struct vgpu_numa_pool *pool, size_t bytes, uint32_t gpu, uint32_t flags, uint64_t timeout_ms, struct vgpu_pinned **pinned);
+    /** vgpu_pinned_data() */
+    void *(*pinned_data)(const struct vgpu_pinned *pinned);
+    /** vgpu_pinned_node() */
+    uint32_t (*pinned_node)(const struct vgpu_pinned *pinned);
+    /** vgpu_pinned_release() */
+    void (*pinned_release)(struct vgpu_pinned *pinned);
 } vgpu_pool_api;
 
 /** Finds a function by its name; NULL if there is none. For programs that have a dlsym() of their own. */
@@ -256,6 +284,20 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_fork_promote",
     "vgpu_fork_take_back",
     "vgpu_fork_finish",
+    "vgpu_node_numbers",
+    "vgpu_node_alloc",
+    "vgpu_node_alloc_interleaved",
+    "vgpu_node_free",
+    "vgpu_node_report_get",
+    "vgpu_node_bind",
+    "vgpu_numa_pool_create",
+    "vgpu_numa_pool_destroy",
+    "vgpu_numa_alloc",
+    "vgpu_numa_node_of_slot",
+    "vgpu_pinned_create",
+    "vgpu_pinned_data",
+    "vgpu_pinned_node",
+    "vgpu_pinned_release",
 };
 
 int vgpu_pool_load_with(vgpu_pool_find_fn find, void *context, char *message, size_t size) {
@@ -541,6 +583,62 @@ int32_t vgpu_fork_take_back(struct vgpu_worker *worker, struct vgpu_fork_job *jo
 void vgpu_fork_finish(struct vgpu_worker *worker, struct vgpu_fork_job *job) {
     if (vgpu_pool_loaded.fork_finish == NULL) { return; }
     vgpu_pool_loaded.fork_finish(worker, job);
+}
+vgpu_status vgpu_node_numbers(uint32_t *numbers, size_t capacity, size_t *count) {
+    if (vgpu_pool_loaded.node_numbers == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.node_numbers(numbers, capacity, count);
+}
+vgpu_status vgpu_node_alloc(size_t bytes, uint32_t node, uint32_t flags, void **memory) {
+    if (vgpu_pool_loaded.node_alloc == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.node_alloc(bytes, node, flags, memory);
+}
+vgpu_status vgpu_node_alloc_interleaved(size_t bytes, uint32_t flags, void **memory) {
+    if (vgpu_pool_loaded.node_alloc_interleaved == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.node_alloc_interleaved(bytes, flags, memory);
+}
+vgpu_status vgpu_node_free(void *memory) {
+    if (vgpu_pool_loaded.node_free == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.node_free(memory);
+}
+vgpu_status vgpu_node_report_get(const void *memory, struct vgpu_node_report *report) {
+    if (vgpu_pool_loaded.node_report_get == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.node_report_get(memory, report);
+}
+vgpu_status vgpu_node_bind(void *memory, size_t bytes, uint32_t node) {
+    if (vgpu_pool_loaded.node_bind == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.node_bind(memory, bytes, node);
+}
+vgpu_status vgpu_numa_pool_create(struct vgpu_numa_pool **pool) {
+    if (vgpu_pool_loaded.numa_pool_create == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.numa_pool_create(pool);
+}
+vgpu_status vgpu_numa_pool_destroy(struct vgpu_numa_pool *pool) {
+    if (vgpu_pool_loaded.numa_pool_destroy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.numa_pool_destroy(pool);
+}
+vgpu_status vgpu_numa_alloc(struct vgpu_numa_pool *pool, size_t bytes, uint32_t node, uint32_t flags, uint64_t timeout_ms, void **memory) {
+    if (vgpu_pool_loaded.numa_alloc == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.numa_alloc(pool, bytes, node, flags, timeout_ms, memory);
+}
+vgpu_status vgpu_numa_node_of_slot(struct vgpu_numa_pool *pool, const char *address, uint32_t *node) {
+    if (vgpu_pool_loaded.numa_node_of_slot == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.numa_node_of_slot(pool, address, node);
+}
+vgpu_status vgpu_pinned_create(struct vgpu_numa_pool *pool, size_t bytes, uint32_t gpu, uint32_t flags, uint64_t timeout_ms, struct vgpu_pinned **pinned) {
+    if (vgpu_pool_loaded.pinned_create == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pinned_create(pool, bytes, gpu, flags, timeout_ms, pinned);
+}
+void *vgpu_pinned_data(const struct vgpu_pinned *pinned) {
+    if (vgpu_pool_loaded.pinned_data == NULL) { return NULL; }
+    return vgpu_pool_loaded.pinned_data(pinned);
+}
+uint32_t vgpu_pinned_node(const struct vgpu_pinned *pinned) {
+    if (vgpu_pool_loaded.pinned_node == NULL) { return 0; }
+    return vgpu_pool_loaded.pinned_node(pinned);
+}
+void vgpu_pinned_release(struct vgpu_pinned *pinned) {
+    if (vgpu_pool_loaded.pinned_release == NULL) { return; }
+    vgpu_pool_loaded.pinned_release(pinned);
 }
 #endif
 

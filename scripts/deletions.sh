@@ -148,6 +148,12 @@ deleted wait 'what the word must still hold' countdown::the_waiter_and_the_last_
 deleted register_helper 'the look for zero' countdown::a_helper_wakes_and_sees_the_work \
     '& COUNT != 0' '& 0 == 0'
 
+in_file src/protocol/handover.rs
+deleted wait 'the look for the result' handover::a_requester_wakes_and_takes_the_result \
+    'if state == DELIVERED {' 'if false {'
+deleted wait 'what the word must still hold' handover::a_requester_wakes_and_takes_the_result \
+    'futex_wait(&self.state, ASLEEP, deadline_ns)' 'futex_wait(&self.state, self.state.load(RELAXED), deadline_ns)'
+
 in_file src/protocol/task_state.rs
 deleted wait_until_sole 'the look for other references' task_state::storage_is_used_again_after_everybody_has_let_go \
     'if word / REFERENCE == 1 {' 'if false {'
@@ -173,6 +179,10 @@ deleted notify_waiters 'the permit of the worker that waits' completion::a_helpe
 in_file src/protocol/completion.rs
 deleted wake_blocked 'the wake-up' completion::a_waiter_wakes_and_sees_the_outcome \
     'futex_wake(self.word, u32::MAX);' ''
+
+in_file src/protocol/handover.rs
+deleted deliver 'the wake-up' handover::a_requester_wakes_and_takes_the_result \
+    'futex_wake(word, 1);' ''
 
 in_file src/protocol/countdown.rs
 deleted wake_blocked 'the wake-up' countdown::the_waiter_and_the_last_finisher_see_all_work \

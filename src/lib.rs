@@ -4,6 +4,7 @@
 pub mod capi;
 pub mod error;
 pub mod gemm;
+pub mod memory;
 pub mod os;
 pub mod parallel;
 pub mod pool;

@@ -13,6 +13,8 @@ pub mod future;
 pub mod gemm;
 pub mod graph;
 pub mod group;
+pub mod node;
+pub mod numa;
 pub mod parallel;
 pub mod pool;
 pub mod reduce;

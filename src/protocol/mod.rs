@@ -19,6 +19,8 @@
 //! | [`task_state`] | a task is started or cancelled, never both, and its storage outlives every use |
 //! | [`free_list`] | a block freed by another thread goes home, and has one user at a time |
 //! | [`first`] | of several failures the first is kept |
+//! | [`handover`] | a result goes to its requester, or back to the server that made it, never to both or neither |
+//! | [`lazy_start`] | the first request starts the server, and no request waits for one that was not started |
 //! | [`last_helper`] | when all workers wait, one of them helps |
 //! | [`shutdown`] | what was accepted runs, what comes too late is refused, and then the workers leave |
 
@@ -31,7 +33,9 @@ pub mod event_log;
 pub mod first;
 pub mod fork_stack;
 pub mod free_list;
+pub mod handover;
 pub mod last_helper;
+pub mod lazy_start;
 pub mod parker;
 pub mod queue;
 pub mod run_gate;
@@ -66,4 +70,6 @@ pub const SITES: &[&[Site]] = &[
     free_list::SITES,
     arrivals::SITES,
     run_gate::SITES,
+    handover::SITES,
+    lazy_start::SITES,
 ];

@@ -191,6 +191,11 @@ impl Topology {
         &self.nodes
     }
 
+    /// The index of the node with the kernel's number, if there is one.
+    pub fn node_with_number(&self, number: u32) -> Option<usize> {
+        self.nodes.iter().position(|node| node.number == number)
+    }
+
     /// How far node `to` is from node `from`, both indices into [`nodes`](Self::nodes), as the firmware tells it: 10 is
     /// local, 20 about twice as slow. The way back may differ. `None` when there is no such node.
     pub fn node_distance(&self, from: usize, to: usize) -> Option<u32> {
@@ -206,6 +211,16 @@ impl Topology {
             .filter_map(|to| Some((self.node_distance(from, to)?, to != from, to)))
             .min()
             .map(|(_, _, to)| to)
+    }
+
+    /// The node with usable CPUs that is the nearest to node `to`: the node itself when it has CPUs. `None` when there is no
+    /// such node.
+    pub fn nearest_cpus(&self, to: usize) -> Option<usize> {
+        (0..self.nodes.len())
+            .filter(|&from| !self.nodes[from].cpus.is_empty())
+            .filter_map(|from| Some((self.node_distance(from, to)?, from != to, from)))
+            .min()
+            .map(|(_, _, from)| from)
     }
 
     /// The caches to plan for.

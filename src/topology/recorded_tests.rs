@@ -95,6 +95,8 @@ fn seventeen_nodes_the_last_without_cpus() {
     assert!(machine.nodes().iter().all(|node| node.cpus.is_empty() == (node.number == 16)));
     assert_eq!(machine.node_distance(0, 16), Some(14));
     assert_eq!(machine.nearest_memory(16), Some(16));
+    assert_eq!((machine.nearest_cpus(3), machine.nearest_cpus(16)), (Some(3), Some(0)));
+    assert_eq!(machine.nearest_cpus(17), None);
 }
 
 #[test]
@@ -188,6 +190,7 @@ fn nodes_of_cpus_only_and_of_memory_only() {
         assert_eq!((node.cpus.is_empty(), node.has_memory), (node.number >= 4, node.number >= 5));
     }
     assert!((0..4).all(|node| machine.nearest_memory(node) == Some([5, 8, 6, 9][node])));
+    assert!((5..11).all(|node| machine.nearest_cpus(node).is_some_and(|cpus| cpus < 4)));
 }
 
 #[test]

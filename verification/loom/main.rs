@@ -19,6 +19,7 @@ mod free_list;
 mod graph;
 #[path = "../zoo/graph_counts.rs"]
 mod graph_counts;
+mod handover;
 mod last_helper;
 #[path = "../zoo/latch_claims.rs"]
 mod latch_claims;
@@ -26,6 +27,7 @@ mod latch_claims;
 mod latch_counts;
 #[path = "../zoo/latch_waiters.rs"]
 mod latch_waiters;
+mod lazy_start;
 mod model;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;

@@ -4,7 +4,8 @@ use crate::model::Model;
 use crate::mpmc::Layout::AllSpawned;
 use crate::steal_deque::Layout::{OwnerOnMain, OwnerSpawned};
 use crate::{
-    arrivals, completion, countdown, deque, event_count, event_log, free_list, parker, queue, run_gate, task_state,
+    arrivals, completion, countdown, deque, event_count, event_log, free_list, handover, lazy_start, parker, queue,
+    run_gate, task_state,
 };
 use std::sync::atomic::Ordering::{self, *};
 use vgpu_pool::protocol::SITES;
@@ -78,6 +79,11 @@ fn killers() -> Vec<Killer> {
         Killer("free_list.LET_GO", &[Relaxed], free_list::takers()),
         Killer("free_list.GIVE_BACK", &[Relaxed], free_list::givers()),
         Killer("free_list.TAKE_ALL", &[Relaxed], free_list::givers()),
+        Killer("handover.DELIVER", &[Acquire, Release, Relaxed], handover::ABANDON),
+        Killer("handover.READ", &[Relaxed], handover::WAIT),
+        Killer("handover.ABANDON", &[Acquire, Release, Relaxed], handover::ABANDON),
+        Killer("lazy_start.CLAIM", &[Relaxed], lazy_start::START),
+        Killer("lazy_start.RELEASE", &[Relaxed], lazy_start::START),
     ]
 }
 
