@@ -51,6 +51,14 @@ hwloc() {
     fi
     cargo clippy --locked --all-targets --features hwloc -- -D warnings && cargo test --locked --lib --features hwloc topology::hwloc
 }
+# Two minutes, on a machine that can fetch a kernel for the guests.
+guests() {
+    if [ "$(uname -m)" != x86_64 ] || ! apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; then
+        echo 'skipped: no kernel for the guests can be had here'
+        return
+    fi
+    scripts/numa_vm.sh
+}
 npy() {
     python=$(scripts/python.sh) && "$python" scripts/digits.py "$target/data" &&
         "$python" scripts/npy_test.py "$target/examples-c/npy_gemm" "$target/data"
@@ -83,6 +91,7 @@ step 'npy_gemm against NumPy' npy
 step 'Python package' scripts/python_test.sh
 step 'valgrind' make --no-print-directory valgrind
 step 'install' scripts/install_test.sh
+step 'guests with several NUMA nodes' guests
 
 if [ "$skipped" -gt 0 ]; then
     printf '\n%d passed, 0 failed, %d not asked for, %d s\n' "$passed" "$skipped" $(($(date +%s) - began))

@@ -1,5 +1,6 @@
 //! Pinned host memory through a driver that is none: `tests/fake_cuda.c`, compiled now and opened first, so that the library finds
 //! it under the real one's name.
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use std::ffi::{CString, c_int};
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! Node memory and the pool of node threads, on this machine as it is: one node or many, with memory policies or without.
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

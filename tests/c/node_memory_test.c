@@ -1,4 +1,5 @@
 /* Memory on NUMA nodes, and the threads that allocate it, from C. */
+#define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
 static void good_requests(void) {
