@@ -58,7 +58,7 @@ SANITIZE_ENV := ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:abort_on
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help lib wheel sdist examples demo test test-c test-python asan valgrind verify verify-check deletions tsan miri asan-rust soak numa-vm numa-vm-large bench bench-quick header install uninstall \
+.PHONY: all help lib wheel sdist examples demo test test-c test-python asan valgrind verify verify-check deletions tsan miri asan-rust soak numa-vm numa-vm-large test-aarch64 bench bench-quick header install uninstall \
         setup clean FORCE
 
 all: lib examples
@@ -83,6 +83,7 @@ help:
 	@echo 'make soak       10^9 operations on the deque and as many on the queue, on real threads'
 	@echo 'make numa-vm    boots guests with several NUMA nodes under QEMU and runs our tests in them'
 	@echo 'make numa-vm-large  one guest of 96 CPUs on 16 nodes; minutes'
+	@echo 'make test-aarch64  the Rust tests cross-built for 64-bit Arm, under qemu-user'
 	@echo 'make bench      this pool beside its peers, an hour on a quiet machine; tables and plots in $(TARGET)/report'
 	@echo 'make bench-quick  the same in a minute, to see that it works'
 	@echo 'make header     writes include/vgpu_pool.h and abi/exports.txt from src/capi/'
@@ -291,6 +292,9 @@ numa-vm:
 
 numa-vm-large:
 	@scripts/numa_vm.sh large
+
+test-aarch64:
+	@scripts/aarch64.sh
 
 bench:
 	@scripts/bench.sh

@@ -54,31 +54,13 @@ fn four_the_topology_is_the_one_described() {
 fn any_every_worker_is_on_its_cpu() {
     let pool = pinned_pool();
     assert_eq!((pool.workers(), pool.unpinned_workers()), (machine().cpus().len(), 0));
-    let wanted: Vec<u32> = pool.stats().unwrap().workers.iter().map(|worker| worker.cpu.unwrap()).collect();
-    let seen = Arc::new(Mutex::new(BTreeMap::new()));
-    let mut group = pool.group().unwrap();
-    // Until every worker has had a task.
-    for _ in 0..100_000 {
-        for _ in 0..64 {
-            let seen = seen.clone();
-            group
-                .submit(move |worker| {
-                    let cpu = affinity::current_cpu()?;
-                    *seen.lock().unwrap().entry((worker.index(), cpu)).or_insert(0u32) += 1;
-                    Ok(())
-                })
-                .unwrap();
-        }
-        group.wait().unwrap();
-        let workers: BTreeSet<usize> = seen.lock().unwrap().keys().map(|key| key.0).collect();
-        if workers.len() == pool.workers() {
-            break;
-        }
-    }
-    let seen = seen.lock().unwrap();
-    println!("worker and CPU: {:?}", seen.keys().collect::<Vec<_>>());
-    assert_eq!(seen.len(), pool.workers(), "a worker ran on two CPUs, or not at all: {seen:?}");
-    assert!(seen.keys().all(|&(worker, cpu)| wanted[worker] == cpu), "{wanted:?} {seen:?}");
+    let workers = pool.stats().unwrap().workers;
+    let wanted: Vec<u32> = workers.iter().map(|worker| worker.cpu.unwrap()).collect();
+    assert_eq!(wanted.iter().collect::<BTreeSet<_>>().len(), pool.workers(), "two workers share a CPU: {wanted:?}");
+    let there = places(&pool);
+    println!("workers on CPUs {there:?}");
+    assert_eq!(there.len(), pool.workers());
+    assert!(there.iter().all(|(&worker, cpus)| cpus.iter().eq([&wanted[worker]])), "{there:?} {wanted:?}");
 }
 
 /// Memory asked for on a node is there, page by page, whoever asks.
@@ -335,6 +317,63 @@ fn four_placement_survives_hotplug_and_cpusets() {
     fs::write(format!("{root}/cgroup.procs"), std::process::id().to_string()).unwrap();
     fs::remove_dir(format!("{root}/few")).unwrap();
     all();
+}
+
+/// The CPUs that workers were seen on, each with the worker, when each has had a task.
+fn places(pool: &Pool) -> BTreeMap<usize, BTreeSet<u32>> {
+    let seen = Arc::new(Mutex::new(BTreeMap::new()));
+    let mut group = pool.group().unwrap();
+    for _ in 0..100_000 {
+        for _ in 0..64 {
+            let seen = seen.clone();
+            group
+                .submit(move |worker| {
+                    let cpu = affinity::current_cpu()?;
+                    seen.lock().unwrap().entry(worker.index()).or_insert_with(BTreeSet::new).insert(cpu);
+                    Ok(())
+                })
+                .unwrap();
+        }
+        group.wait().unwrap();
+        if seen.lock().unwrap().len() == pool.workers() {
+            break;
+        }
+    }
+    let seen = seen.lock().unwrap();
+    seen.clone()
+}
+
+/// A worker whose CPU goes and comes back is put back on it, and that is counted.
+#[test]
+#[ignore = "runs in the guests of make numa-vm"]
+fn four_pins_are_repaired_and_counted() {
+    let pool = pinned_pool();
+    let workers = pool.stats().unwrap().workers;
+    let wanted: Vec<u32> = workers.iter().map(|worker| worker.cpu.unwrap()).collect();
+    places(&pool);
+    for cpu in [3, 6] {
+        set_online(cpu, false);
+    }
+    // The work goes on meanwhile.
+    assert_eq!(places(&pool).len(), 8);
+    for cpu in [3, 6] {
+        set_online(cpu, true);
+    }
+    // A worker looks when it wakes, and so may need some sleeps; then every one is where it was.
+    for _ in 0..200 {
+        places(&pool);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let there = places(&pool);
+        if there.iter().all(|(&worker, cpus)| cpus.iter().eq([&wanted[worker]])) {
+            break;
+        }
+    }
+    let there = places(&pool);
+    let stats = pool.stats().unwrap();
+    let repairs: Vec<u64> = stats.workers.iter().map(|worker| worker.pin_repairs).collect();
+    println!("workers on CPUs {there:?}, repairs {repairs:?}");
+    assert!(there.iter().all(|(&worker, cpus)| cpus.iter().eq([&wanted[worker]])), "{there:?} {wanted:?}");
+    assert!(repairs.iter().sum::<u64>() > 0, "{repairs:?}");
 }
 
 /// Node 0 has both, node 1 CPUs only, nodes 2 and 3 memory only.
