@@ -129,6 +129,9 @@
  */
 #define vgpu_pool_config_init(config) vgpu_pool_config_init_sized((config), (uint32_t)sizeof *(config))
 
+/** Fills `*options`, a vgpu_task_options, with the defaults and with the size that this header knows. */
+#define vgpu_task_options_init(options) vgpu_task_options_init_sized((options), (uint32_t)sizeof *(options))
+
 /** Fills `*config`, a vgpu_graph_config, with the defaults and with the size that this header knows. */
 #define vgpu_graph_config_init(config) vgpu_graph_config_init_sized((config), (uint32_t)sizeof *(config))
 
@@ -243,6 +246,16 @@
 #define VGPU_POOL_KEEP_SIGNALS 4
 
 /**
+ * Workers take nothing from each other: a task waits for the worker it was dealt to, a forked job for the worker that forked it.
+ */
+#define VGPU_POOL_NO_STEALING 8
+
+/**
+ * Workers take forked jobs from each other, but no queued tasks.
+ */
+#define VGPU_POOL_NO_MIGRATION 16
+
+/**
  * A full inbox makes submitting fail with VGPU_ERROR_QUEUE_FULL. The default.
  */
 #define VGPU_INBOX_FULL_ERROR 0
@@ -278,6 +291,42 @@
  * A worker that waits sleeps.
  */
 #define VGPU_WAIT_BLOCK 2
+
+/**
+ * A worker that looks for work goes to its neighbours first: hardware threads of its core, then behind its L2 cache, its L3 cache, in
+ * its NUMA node, then node by node as far as they are. The default.
+ */
+#define VGPU_VICTIMS_LOCALITY 0
+
+/**
+ * It begins with a random worker.
+ */
+#define VGPU_VICTIMS_RANDOM 1
+
+/**
+ * It begins with the worker that has the most: 4 for each queued task of the highest priority, 3 for the next, 2 and 1.
+ */
+#define VGPU_VICTIMS_LOAD 2
+
+/**
+ * Each thread that submits has an inbox that is its own as long as there are no more threads than workers. The default.
+ */
+#define VGPU_INBOX_NEAREST 0
+
+/**
+ * Tasks from outside, or whole batches of them, are dealt to the workers in turn.
+ */
+#define VGPU_INBOX_ROUND_ROBIN 1
+
+/**
+ * There is one inbox for all.
+ */
+#define VGPU_INBOX_SHARED 2
+
+/**
+ * In steal_retries: a thief that was beaten to a job goes on to the next victim.
+ */
+#define VGPU_STEAL_NO_RETRY UINT32_MAX
 
 /**
  * The victim is on the same core. The first of the indices into vgpu_worker_stats.steals_tried and steals_done.
@@ -501,7 +550,7 @@ typedef struct vgpu_pool_config {
      */
     uint32_t help_depth;
     /**
-     * Must be 0.
+     * To whom a worker goes first that looks for work: one of VGPU_VICTIMS_.
      */
     uint32_t reserved;
     /**
@@ -536,6 +585,39 @@ typedef int32_t (*vgpu_task_fn)(struct vgpu_worker *worker, void *user_data);
  * succeeded.
  */
 typedef void (*vgpu_destroy_fn)(void *user_data);
+
+/**
+ * What is asked for a task. Begin with vgpu_task_options_init(); zero always means the default.
+ *
+ * Whoever is free takes the most urgent task of the whole pool, its own inbox first. The less urgent are not starved: every 16th
+ * task a worker takes is taken from one priority of one inbox, and all of them have their turn.
+ */
+typedef struct vgpu_task_options {
+    /**
+     * The size of this struct as the program was compiled; set by vgpu_task_options_init().
+     */
+    uint32_t struct_size;
+    /**
+     * How urgent the task is: one of VGPU_PRIORITY_.
+     */
+    uint32_t priority;
+    /**
+     * Where it may run: one of VGPU_BIND_.
+     */
+    uint32_t binding;
+    /**
+     * With VGPU_BIND_WORKER the worker, with VGPU_BIND_NODE the node by the system's number; else 0.
+     */
+    uint32_t place;
+    /**
+     * With VGPU_BIND_CPUS the CPUs: CPU n is bit n % 64 of word n / 64. Not used after the call.
+     */
+    const uint64_t *cpus;
+    /**
+     * How many words `cpus` has.
+     */
+    size_t num_cpu_words;
+} vgpu_task_options;
 
 /**
  * Room for a task, for vgpu_pool_submit_in(). Its contents mean nothing to a program.
@@ -957,6 +1039,39 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_submit(struct vgpu_pool *pool,
                                                      struct vgpu_future **future);
 
 /**
+ * As vgpu_pool_submit(), for a task of which something is asked: a priority, a place.
+ *
+ * @param options  what is asked; NULL for nothing. Not used after the call
+ * @return as vgpu_pool_submit(); VGPU_ERROR_INVALID_ARGUMENT also for options out of range, and for a place where the pool has no
+ *         worker
+ * @note Thread safety: as vgpu_pool_submit().
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_submit_with(struct vgpu_pool *pool,
+                                                          const struct vgpu_task_options *options,
+                                                          vgpu_task_fn function,
+                                                          void *user_data,
+                                                          vgpu_destroy_fn destroy,
+                                                          struct vgpu_future **future);
+
+/**
+ * Says to whom workers go first from here on when they look for work.
+ *
+ * @param order  one of VGPU_VICTIMS_
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT
+ * @note Thread safety: any thread. Takes effect at each worker's next look.
+ */
+VGPU_API vgpu_status vgpu_pool_set_victims(struct vgpu_pool *pool, uint32_t order);
+
+/**
+ * Says where tasks from outside go from here on.
+ *
+ * @param mode  one of VGPU_INBOX_NEAREST, VGPU_INBOX_ROUND_ROBIN and VGPU_INBOX_SHARED
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT
+ * @note Thread safety: any thread. What is queued already stays where it is, and is taken as before.
+ */
+VGPU_API vgpu_status vgpu_pool_set_inbox_mode(struct vgpu_pool *pool, uint32_t mode);
+
+/**
  * As vgpu_pool_submit(), with the task in storage that the caller provides. Nothing is allocated.
  *
  * The storage belongs to the library until vgpu_future_release() has returned; it must not move or be used meanwhile.
@@ -1121,6 +1236,17 @@ VGPU_API int32_t vgpu_future_is_ready(const struct vgpu_future *future);
 VGPU_API vgpu_status vgpu_future_cancel(struct vgpu_future *future);
 
 /**
+ * Makes a task more urgent that has not started. It is done by itself for a task that another task waits for which is more urgent.
+ *
+ * @param future    the task's, of a pool that is not being destroyed
+ * @param priority  one of VGPU_PRIORITY_; a task that is as urgent already, has started or is done is left as it is
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread. Does not block.
+ */
+VGPU_API vgpu_status vgpu_future_raise_priority(struct vgpu_future *future,
+                                                uint32_t priority);
+
+/**
  * Has a function called when the task is done: by the thread that completes it, or by this call if it is done already.
  *
  * @param function   called once with user_data and the outcome as vgpu_future_get() gives it
@@ -1161,6 +1287,19 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_group_submit(struct vgpu_group *group,
                                                       vgpu_task_fn function,
                                                       void *user_data,
                                                       vgpu_destroy_fn destroy);
+
+/**
+ * As vgpu_group_submit(), for a task of which something is asked: a priority, a place.
+ *
+ * @param options  what is asked; NULL for nothing. Not used after the call
+ * @return as vgpu_pool_submit_with()
+ * @note Thread safety: any thread, tasks of the group included.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_group_submit_with(struct vgpu_group *group,
+                                                           const struct vgpu_task_options *options,
+                                                           vgpu_task_fn function,
+                                                           void *user_data,
+                                                           vgpu_destroy_fn destroy);
 
 /**
  * Submits many tasks as vgpu_group_submit() does each, for less: they are counted, queued and announced together.

@@ -88,6 +88,8 @@ deleted steal 'the fence' deque::one_thief_owner_on_main \
 in_file src/protocol/event_count.rs
 deleted notify 'the fence' event_count::one_worker_one_producer \
     'fence(site::NOTIFY_FENCE);' ''
+deleted notify_of 'the fence' event_count::work_for_one_is_not_slept_on \
+    'fence(site::NOTIFY_OF_FENCE);' ''
 deleted announce 'the fence' event_count::one_worker_one_producer \
     'fence(site::ANNOUNCE_FENCE);' ''
 deleted end_search 'the fence' event_count::the_last_searcher_wakes_a_successor \
@@ -97,7 +99,7 @@ section 'Looks before a sleep'
 
 in_file src/pool/wait.rs
 deleted search 'the second look for work' pool::a_task_runs_and_its_pool_ends \
-    '!core.has_work() && ' ''
+    '!core.has_work_for(self.index()) && ' ''
 deleted search 'the last searcher'"'"'s look, at both places' \
     pool::a_searcher_that_finds_one_of_two_tasks_wakes_another_for_the_other \
     'sleep.end_search(self.index(), || core.has_work());' 'sleep.end_search(self.index(), || false);' 2
@@ -106,7 +108,13 @@ in_file src/pool/core.rs
 deleted has_work 'the look at the inbox' pool::a_task_runs_and_its_pool_ends \
     'self.inbox.has_work() || ' ''
 deleted has_work 'the look at the deques' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
-    ' || self.deques.iter().any(|deque| !deque.is_empty())' ''
+    ' || self.has_jobs()' ''
+deleted has_work_for 'the look at what is bound to the worker' policies::a_bound_task_wakes_its_worker_whoever_searches \
+    'has_open || self.has_bound_work(worker)' 'has_open'
+
+in_file src/protocol/lanes.rs
+deleted open 'the bit of a lane' policies::the_first_task_of_a_priority_is_found \
+    'self.open.fetch_or(1 << lane, RELAXED);' ''
 
 in_file src/protocol/queue.rs
 deleted has_work 'the look at every shard but the first' pool::a_child_is_found_in_any_shard \
@@ -171,8 +179,8 @@ deleted unpark 'the wake-up' parker::permits_before_during_and_after \
     'futex_wake(&self.state, 1);' ''
 
 in_file src/protocol/event_count.rs
-deleted wake_one 'the permit of the claimed worker' event_count::one_worker_one_producer \
-    '                    seat.parker.unpark();' ''
+deleted claim 'the permit of the claimed worker' event_count::one_worker_one_producer \
+    'claimed.parker.unpark();' ''
 deleted notify_waiters 'the permit of the worker that waits' completion::a_helper_wakes_and_sees_the_outcome \
     'if seat.waiting_on.load(RELAXED) == address {' 'if false {'
 
@@ -194,9 +202,14 @@ deleted wake_owner 'the wake-up' task_state::storage_is_used_again_after_everybo
 
 in_file src/pool/core.rs
 deleted enqueue 'the notification of a sleeper' pool::a_task_runs_and_its_pool_ends \
-    'self.sleep.notify_one(home);' ''
+    'self.announce(to.reach, Some(home), || self.near(worker, home), 1);' '' 2
 deleted enqueue_batch 'the notification of sleepers' pool::a_group_is_done_when_its_tasks_are \
-    'self.sleep.notify(home, pushed);' ''
+    'self.announce(to.reach, Some(home), || self.near(worker, home), pushed);' ''
+deleted announce 'the wake-up of who alone may take a task' policies::a_task_that_nobody_may_steal_wakes_its_worker \
+    'self.sleep.notify_of(iter::once(shard), 1);' ''
+deleted announce 'the wake-up of who may run bound work, although others search' \
+    policies::a_bound_task_wakes_its_worker_whoever_searches \
+    'self.sleep.notify_of(self.seats.members(reach), pieces)' 'self.sleep.notify(pieces, near)'
 deleted submit 'the wake-up of who closes, when the visit ends' pool::what_is_accepted_runs_before_the_end \
     'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();' 2
 deleted close 'the permits for the end' pool::a_task_runs_and_its_pool_ends \
@@ -214,7 +227,7 @@ deleted run 'the shelving of what is ready while its first vertex runs' graph::g
 
 in_file src/pool/shelf.rs
 deleted put 'the notification of a sleeper' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
-    'self.worker.core().sleep().notify_one(self.worker.index() + 1);' ''
+    'worker.core().announce(worker.reach(), None, || worker.index() + 1, 1);' ''
 
 in_file src/pool/detached.rs
 deleted pay_some 'the wake-up of who closes' pool::a_group_is_done_when_its_tasks_are \
@@ -240,7 +253,7 @@ in_file src/pool/fork_join.rs
 deleted finish 'the wake-up of the worker that forked' fork_stack::both_halves_of_a_fork_are_done_and_seen \
     'if let Some(address) = wakeups.helpers() {' 'if let Some(address) = None::<usize> {'
 deleted promote_one 'the notification of a sleeper' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
-    'self.core().sleep().notify_one(self.index() + 1);' ''
+    'self.core().announce(self.reach(), None, || self.index() + 1, 1);' ''
 
 section 'Private jobs'
 

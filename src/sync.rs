@@ -260,6 +260,11 @@ impl Hint {
     pub fn set(&self, value: u32) {
         self.0.store(value, core::sync::atomic::Ordering::Relaxed);
     }
+    /// Adds one, and says what was there.
+    #[inline]
+    pub fn advance(&self) -> u32 {
+        self.0.fetch_add(1, core::sync::atomic::Ordering::Relaxed)
+    }
 }
 
 /// A number that one thread keeps and any thread may read: for statistics, by which nobody decides anything. Keeping it is a plain

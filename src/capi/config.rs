@@ -2,10 +2,12 @@
 
 use super::callbacks::{vgpu_allocate_fn, vgpu_free_fn, vgpu_worker_hook_fn};
 use super::error::null;
+use super::sized::{self, Sized32};
 use crate::error::{Result, error};
 use crate::os::alloc::Allocator;
-use crate::pool::{Config, Hooks, Pinning, WaitPolicy, WhenFull};
+use crate::pool::{Balance, Config, Hooks, InboxMode, Pinning, Victims, WaitPolicy, WhenFull};
 use core::ffi::{CStr, c_char, c_void};
+use core::fmt;
 use core::mem;
 use core::ptr;
 
@@ -15,6 +17,10 @@ pub const VGPU_POOL_NO_PINNING: u32 = 1;
 pub const VGPU_POOL_REQUIRE_PINNING: u32 = 2;
 /// Workers do not block signals.
 pub const VGPU_POOL_KEEP_SIGNALS: u32 = 4;
+/// Workers take nothing from each other: a task waits for the worker it was dealt to, a forked job for the worker that forked it.
+pub const VGPU_POOL_NO_STEALING: u32 = 8;
+/// Workers take forked jobs from each other, but no queued tasks.
+pub const VGPU_POOL_NO_MIGRATION: u32 = 16;
 
 /// A full inbox makes submitting fail with VGPU_ERROR_QUEUE_FULL. The default.
 pub const VGPU_INBOX_FULL_ERROR: u32 = 0;
@@ -37,16 +43,67 @@ pub const VGPU_WAIT_HELP_OWN: u32 = 1;
 /// A worker that waits sleeps.
 pub const VGPU_WAIT_BLOCK: u32 = 2;
 
-/// A way to wait, by its number; `name` is what was set to it.
-pub(super) fn wait_policy(name: &str, number: u32) -> Result<WaitPolicy> {
-    match number {
-        VGPU_WAIT_HELP_ANY => Ok(WaitPolicy::HelpAny),
-        VGPU_WAIT_HELP_OWN => Ok(WaitPolicy::HelpOwn),
-        VGPU_WAIT_BLOCK => Ok(WaitPolicy::Block),
-        other => {
-            Err(error!(InvalidArgument, "{name} is {other}; the choices are 0 (help any), 1 (help own) and 2 (block)"))
+/// A worker that looks for work goes to its neighbours first: hardware threads of its core, then behind its L2 cache, its L3 cache, in
+/// its NUMA node, then node by node as far as they are. The default.
+pub const VGPU_VICTIMS_LOCALITY: u32 = 0;
+/// It begins with a random worker.
+pub const VGPU_VICTIMS_RANDOM: u32 = 1;
+/// It begins with the worker that has the most: 4 for each queued task of the highest priority, 3 for the next, 2 and 1.
+pub const VGPU_VICTIMS_LOAD: u32 = 2;
+
+/// Each thread that submits has an inbox that is its own as long as there are no more threads than workers. The default.
+pub const VGPU_INBOX_NEAREST: u32 = 0;
+/// Tasks from outside, or whole batches of them, are dealt to the workers in turn.
+pub const VGPU_INBOX_ROUND_ROBIN: u32 = 1;
+/// There is one inbox for all.
+pub const VGPU_INBOX_SHARED: u32 = 2;
+
+/// In steal_retries: a thief that was beaten to a job goes on to the next victim.
+pub const VGPU_STEAL_NO_RETRY: u32 = u32::MAX;
+
+/// One of several by its number; `name` is what was set to it.
+pub(super) fn choice<T: Copy>(name: &str, number: u32, choices: &[(&str, T)]) -> Result<T> {
+    if let Some((_, choice)) = choices.get(number as usize) {
+        return Ok(*choice);
+    }
+    struct Choices<'a, T>(&'a [(&'a str, T)]);
+    impl<T> fmt::Display for Choices<'_, T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for (i, (word, _)) in self.0.iter().enumerate() {
+                let comma = match i {
+                    0 => "",
+                    last if last + 1 == self.0.len() => " and ",
+                    _ => ", ",
+                };
+                write!(f, "{comma}{i} ({word})")?;
+            }
+            Ok(())
         }
     }
+    Err(error!(InvalidArgument, "{name} is {number}; the choices are {}", Choices(choices)))
+}
+
+/// A way to wait, by its number.
+pub(super) fn wait_policy(name: &str, number: u32) -> Result<WaitPolicy> {
+    choice(
+        name,
+        number,
+        &[("help any", WaitPolicy::HelpAny), ("help own", WaitPolicy::HelpOwn), ("block", WaitPolicy::Block)],
+    )
+}
+
+/// An order of victims, by its number.
+pub(super) fn victims(name: &str, number: u32) -> Result<Victims> {
+    choice(name, number, &[("locality", Victims::Locality), ("random", Victims::Random), ("load", Victims::Load)])
+}
+
+/// A mode of the inbox, by its number.
+pub(super) fn inbox_mode(name: &str, number: u32) -> Result<InboxMode> {
+    choice(
+        name,
+        number,
+        &[("nearest", InboxMode::Nearest), ("round robin", InboxMode::RoundRobin), ("shared", InboxMode::Shared)],
+    )
 }
 
 /// The settings of a pool. Begin with vgpu_pool_config_init(); zero always means the default.
@@ -84,8 +141,8 @@ pub struct vgpu_pool_config {
     /// How deep VGPU_WAIT_HELP_ANY goes: a worker that has started so many tasks and jobs, each in a wait of the one before,
     /// waits as with VGPU_WAIT_HELP_OWN; 0: 128.
     pub help_depth: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// To whom a worker goes first that looks for work: one of VGPU_VICTIMS_.
+    pub victims: u32,
     /// Called before each task, and before each forked job that the worker took from the public ones; for a profiler. A thread from
     /// outside that runs a task because the inbox is full passes UINT32_MAX. May be NULL, as the next ones.
     pub on_work_begin: vgpu_worker_hook_fn,
@@ -95,12 +152,24 @@ pub struct vgpu_pool_config {
     pub on_park: vgpu_worker_hook_fn,
     /// Called when it has slept.
     pub on_unpark: vgpu_worker_hook_fn,
+    /// What becomes of tasks submitted from outside: one of VGPU_INBOX_NEAREST, _ROUND_ROBIN and _SHARED.
+    pub inbox_mode: u32,
+    /// An inbox with fewer tasks is left to its worker, however long that is busy; 0: 1, which leaves nothing.
+    pub min_victim_length: u32,
+    /// A worker whose load is not so far above the thief's keeps its tasks; the load counts 4, 3, 2 or 1 for each task, by priority; 0: 1.
+    pub imbalance: u32,
+    /// How often a thief that was beaten to a job tries the same victim again at once; 0: 3; VGPU_STEAL_NO_RETRY: never.
+    pub steal_retries: u32,
+    /// How long a thief leaves the worker alone from whom it took a task last, in nanoseconds.
+    pub steal_cooldown_ns: u64,
 }
 
 /// The longest name prefix in bytes.
 const MAX_PREFIX: usize = 8;
 
-impl vgpu_pool_config {
+// SAFETY: `repr(C)`, begins with its size, and zeroes are valid.
+unsafe impl Sized32 for vgpu_pool_config {
+    const NAME: &'static str = "vgpu_pool_config";
     const DEFAULT: vgpu_pool_config = vgpu_pool_config {
         struct_size: mem::size_of::<vgpu_pool_config>() as u32,
         flags: 0,
@@ -117,36 +186,35 @@ impl vgpu_pool_config {
         free: None,
         allocator_context: ptr::null_mut(),
         help_depth: 0,
-        reserved: 0,
+        victims: VGPU_VICTIMS_LOCALITY,
         on_work_begin: None,
         on_work_end: None,
         on_park: None,
         on_unpark: None,
+        inbox_mode: VGPU_INBOX_NEAREST,
+        min_victim_length: 0,
+        imbalance: 0,
+        steal_retries: 0,
+        steal_cooldown_ns: 0,
     };
+}
 
-    /// A copy of the caller's struct in the shape this library knows.
-    ///
-    /// # Safety
-    /// `config` is NULL or points to as many readable bytes as its first field says.
-    pub(super) unsafe fn read(config: *const vgpu_pool_config) -> Result<vgpu_pool_config> {
-        // SAFETY: by contract; a config of zeroes is valid.
-        unsafe { read_sized(config, "vgpu_pool_config") }.map(|config| config.unwrap_or(vgpu_pool_config::DEFAULT))
-    }
-
+impl vgpu_pool_config {
     /// The settings as the pool takes them.
     ///
     /// # Safety
     /// `name_prefix` is NULL or a terminated string that outlives the result; the functions keep what the header asks.
     pub(super) unsafe fn to_config<'a>(self) -> Result<Config<'a>> {
-        const FLAGS: u32 = VGPU_POOL_NO_PINNING | VGPU_POOL_REQUIRE_PINNING | VGPU_POOL_KEEP_SIGNALS;
+        const FLAGS: u32 = VGPU_POOL_NO_PINNING
+            | VGPU_POOL_REQUIRE_PINNING
+            | VGPU_POOL_KEEP_SIGNALS
+            | VGPU_POOL_NO_STEALING
+            | VGPU_POOL_NO_MIGRATION;
         if self.flags & !FLAGS != 0 {
             return Err(error!(
                 InvalidArgument,
                 "vgpu_pool_config.flags is {:#x}; the known flags are {FLAGS:#x}", self.flags
             ));
-        }
-        if self.reserved != 0 {
-            return Err(error!(InvalidArgument, "vgpu_pool_config.reserved is {}; it must be 0", self.reserved));
         }
         let pinning = match self.flags & (VGPU_POOL_NO_PINNING | VGPU_POOL_REQUIRE_PINNING) {
             0 => Pinning::Preferred,
@@ -159,18 +227,27 @@ impl vgpu_pool_config {
                 ));
             }
         };
-        let when_full = match self.inbox_full {
-            VGPU_INBOX_FULL_ERROR => WhenFull::Error,
-            VGPU_INBOX_FULL_BLOCK => WhenFull::Block,
-            VGPU_INBOX_FULL_RUN => WhenFull::Run,
-            other => {
-                return Err(error!(
-                    InvalidArgument,
-                    "vgpu_pool_config.inbox_full is {other}; the choices are 0 (error), 1 (block) and 2 (run)"
-                ));
-            }
-        };
+        let when_full = choice(
+            "vgpu_pool_config.inbox_full",
+            self.inbox_full,
+            &[("error", WhenFull::Error), ("block", WhenFull::Block), ("run", WhenFull::Run)],
+        )?;
         let wait_policy = wait_policy("vgpu_pool_config.wait_policy", self.wait_policy)?;
+        let usual = Balance::default();
+        let balance = Balance {
+            stealing: self.flags & VGPU_POOL_NO_STEALING == 0,
+            victims: victims("vgpu_pool_config.victims", self.victims)?,
+            inbox: inbox_mode("vgpu_pool_config.inbox_mode", self.inbox_mode)?,
+            min_victim_length: self.min_victim_length.max(1) as usize,
+            imbalance: self.imbalance.max(1) as usize,
+            max_migrations: if self.flags & VGPU_POOL_NO_MIGRATION == 0 { usual.max_migrations } else { 0 },
+            cooldown_ns: self.steal_cooldown_ns,
+            retries: match self.steal_retries {
+                0 => usual.retries,
+                VGPU_STEAL_NO_RETRY => 0,
+                retries => retries,
+            },
+        };
         // SAFETY: the header asks of the functions what this asks.
         let allocator =
             unsafe { host_allocator("vgpu_pool_config", self.allocate, self.free, self.allocator_context)? };
@@ -183,6 +260,7 @@ impl vgpu_pool_config {
             when_full,
             wait_policy,
             help_depth: self.help_depth,
+            balance,
             stack_size: self.stack_size,
             name_prefix,
             keep_signals: self.flags & VGPU_POOL_KEEP_SIGNALS != 0,
@@ -198,38 +276,6 @@ impl vgpu_pool_config {
             allocator,
             topology: None,
         })
-    }
-}
-
-/// A copy of a caller's struct, which begins with its size, in the shape this library knows. `None` for NULL.
-///
-/// # Safety
-/// `config` is NULL or points to as many readable bytes as its first field says; a `T` may have any bytes that programs write
-/// there, and zeroes.
-pub(super) unsafe fn read_sized<T: Copy>(config: *const T, name: &str) -> Result<Option<T>> {
-    let known = mem::size_of::<T>();
-    if config.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the first field is always there.
-    let size = unsafe { config.cast::<u32>().read() } as usize;
-    if size < mem::size_of::<u32>() {
-        return Err(error!(InvalidArgument, "{name}.struct_size is {size}; call {name}_init before setting fields"));
-    }
-    // SAFETY: by contract `size` bytes are readable; the copy has room for what is taken of them, and a config of
-    // zeroes is valid.
-    unsafe {
-        let tail = core::slice::from_raw_parts(config.cast::<u8>(), size).get(known..).unwrap_or_default();
-        if let Some(at) = tail.iter().position(|byte| *byte != 0) {
-            return Err(error!(
-                InvalidArgument,
-                "{name} has {size} bytes, of which this library knows {known}, and byte {} is not 0: a setting of a newer header; use the library that belongs to it",
-                known + at
-            ));
-        }
-        let mut copy = mem::zeroed::<T>();
-        ptr::copy_nonoverlapping(config.cast::<u8>(), (&raw mut copy).cast::<u8>(), size.min(known));
-        Ok(Some(copy))
     }
 }
 
@@ -278,14 +324,6 @@ unsafe fn prefix<'a>(text: *const c_char) -> Result<&'a str> {
 /// @note Thread safety: any thread, each on its own config.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_pool_config_init_sized(config: *mut vgpu_pool_config, size: u32) {
-    if config.is_null() || (size as usize) < mem::size_of::<u32>() {
-        return;
-    }
-    let known = mem::size_of::<vgpu_pool_config>();
-    let defaults = vgpu_pool_config { struct_size: size, ..vgpu_pool_config::DEFAULT };
     // SAFETY: the caller vouches for `size` writable bytes.
-    unsafe {
-        config.cast::<u8>().write_bytes(0, size as usize);
-        ptr::copy_nonoverlapping((&raw const defaults).cast::<u8>(), config.cast::<u8>(), known.min(size as usize));
-    }
+    unsafe { sized::init(config, size) }
 }

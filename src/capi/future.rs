@@ -2,6 +2,7 @@
 
 use super::callbacks::{CTask, UserData, required_callback, vgpu_completion_fn};
 use super::error::{guard, null, required};
+use super::options;
 use super::status::{VGPU_OK, vgpu_status};
 use crate::error::{Error, Result, error};
 use crate::pool::{Future, Header, Task, TaskRef};
@@ -130,6 +131,25 @@ pub unsafe extern "C" fn vgpu_future_cancel(future: *mut vgpu_future) -> vgpu_st
             true => Ok(()),
             false => Err(error!(AlreadyStarted, "the task has started or is done, and cannot be cancelled any more")),
         }
+    })
+}
+
+/// Makes a task more urgent that has not started. It is done by itself for a task that another task waits for which is more urgent.
+///
+/// @param future    the task's, of a pool that is not being destroyed
+/// @param priority  one of VGPU_PRIORITY_; a task that is as urgent already, has started or is done is left as it is
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_FORKED
+/// @note Thread safety: any thread. Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_future_raise_priority(future: *mut vgpu_future, priority: u32) -> vgpu_status {
+    guard(|| {
+        // SAFETY: the caller vouches for the handle, and for the pool.
+        let future = unsafe { vgpu_future::borrow(future)? };
+        let priority = options::priority("priority", priority)?;
+        future.check_process()?;
+        // SAFETY: as above.
+        unsafe { future.raise_priority(priority) };
+        Ok(())
     })
 }
 

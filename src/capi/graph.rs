@@ -4,10 +4,11 @@ use super::callbacks::worker_pointer;
 use super::callbacks::{
     UserData, required_callback, vgpu_allocate_fn, vgpu_condition_fn, vgpu_destroy_fn, vgpu_free_fn, vgpu_task_fn,
 };
-use super::config::{host_allocator, read_sized};
+use super::config::host_allocator;
 use super::error::{callback_result, guard, null, required};
 use super::future::write_code;
 use super::pool::vgpu_pool;
+use super::sized::{self, Sized32};
 use super::status::vgpu_status;
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Owned};
@@ -105,16 +106,26 @@ unsafe fn add<F: Send + 'static, T: Answer>(
     Ok(())
 }
 
+// SAFETY: `repr(C)`, begins with its size, and zeroes are the defaults but for that size.
+unsafe impl Sized32 for vgpu_graph_config {
+    const NAME: &'static str = "vgpu_graph_config";
+    const DEFAULT: vgpu_graph_config = vgpu_graph_config {
+        struct_size: mem::size_of::<vgpu_graph_config>() as u32,
+        flags: 0,
+        allocate: None,
+        free: None,
+        allocator_context: ptr::null_mut(),
+    };
+}
+
 impl vgpu_graph_config {
     /// The choice and the allocator that a caller's struct asks for.
     ///
     /// # Safety
     /// `config` is NULL or points to as many readable bytes as its first field says.
     unsafe fn read(config: *const vgpu_graph_config) -> Result<(OnFailure, Allocator)> {
-        // SAFETY: by contract; a config of zeroes is valid.
-        let Some(config) = (unsafe { read_sized(config, "vgpu_graph_config")? }) else {
-            return Ok((OnFailure::default(), Allocator::SYSTEM));
-        };
+        // SAFETY: by contract.
+        let config = unsafe { sized::read(config)? };
         let on_failure = match config.flags {
             0 => OnFailure::SkipRest,
             VGPU_GRAPH_SKIP_SUCCESSORS => OnFailure::SkipSuccessors,
@@ -168,14 +179,8 @@ unsafe fn exclusive<'a>(graph: *mut vgpu_graph) -> Result<&'a mut vgpu_graph> {
 /// @note Thread safety: any thread, each on its own config.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_graph_config_init_sized(config: *mut vgpu_graph_config, size: u32) {
-    if config.is_null() || (size as usize) < mem::size_of::<u32>() {
-        return;
-    }
-    // SAFETY: the caller vouches for `size` writable bytes. All defaults are zero.
-    unsafe {
-        config.cast::<u8>().write_bytes(0, size as usize);
-        config.cast::<u32>().write(size);
-    }
+    // SAFETY: the caller vouches for `size` writable bytes.
+    unsafe { sized::init(config, size) }
 }
 
 /// Makes a graph without vertices.

@@ -3,10 +3,11 @@
 use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu_task_fn};
 use super::error::{guard, null, required};
 use super::future::write_code;
+use super::options::{vgpu_task_options, with_options};
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::os::alloc::Owned;
-use crate::pool::Group;
+use crate::pool::{Destination, Group};
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
@@ -54,7 +55,30 @@ pub unsafe extern "C" fn vgpu_group_submit(
     guard(|| {
         let group = required(group, "group")?;
         let function = required_callback(function)?;
-        group.group.submit_work(CTask { function, user_data: UserData(user_data), destroy })
+        group.group.submit_work(Destination::USUAL, CTask { function, user_data: UserData(user_data), destroy })
+    })
+}
+
+/// As vgpu_group_submit(), for a task of which something is asked: a priority, a place.
+///
+/// @param options  what is asked; NULL for nothing. Not used after the call
+/// @return as vgpu_pool_submit_with()
+/// @note Thread safety: any thread, tasks of the group included.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_group_submit_with(
+    group: *mut vgpu_group,
+    options: *const vgpu_task_options,
+    function: vgpu_task_fn,
+    user_data: *mut c_void,
+    destroy: vgpu_destroy_fn,
+) -> vgpu_status {
+    guard(|| {
+        let group = required(group, "group")?;
+        let function = required_callback(function)?;
+        // SAFETY: the caller vouches for the options.
+        let to = unsafe { with_options(options, |options| group.group.destination(options))? };
+        group.group.submit_work(to, CTask { function, user_data: UserData(user_data), destroy })
     })
 }
 
@@ -95,7 +119,7 @@ pub unsafe extern "C" fn vgpu_group_submit_batch(
             let user_data = if user_data.is_null() { ptr::null_mut() } else { unsafe { *user_data.add(i) } };
             CTask { function, user_data: UserData(user_data), destroy }
         });
-        let result = group.group.submit_works(tasks);
+        let result = group.group.submit_works(Destination::USUAL, tasks);
         write(result.as_ref().map_or_else(|(number, _)| *number, |()| count));
         result.map_err(|(_, error)| error)
     })

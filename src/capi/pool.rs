@@ -1,14 +1,17 @@
 //! Making and ending pools, and submitting to them.
 
 use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu_task_fn};
-use super::config::vgpu_pool_config;
+use super::config::{inbox_mode, vgpu_pool_config, victims};
 use super::error::{guard, null, required};
 use super::future::{StoredTask, vgpu_future, vgpu_task_storage};
+use super::options::{vgpu_task_options, with_options};
+use super::sized;
 use super::status::vgpu_status;
 use crate::error::Result;
 use crate::os::affinity;
 use crate::os::alloc::{Allocator, Owned};
-use crate::pool::Pool;
+use crate::pool::core::Core;
+use crate::pool::{Destination, Pool};
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
@@ -47,7 +50,7 @@ pub unsafe extern "C" fn vgpu_pool_create(config: *const vgpu_pool_config, pool:
         // SAFETY: the caller vouches for the output and for the config.
         unsafe {
             pool.write(ptr::null_mut());
-            let config = vgpu_pool_config::read(config)?.to_config()?;
+            let config = sized::read(config)?.to_config()?;
             let made = Owned::new(config.allocator, vgpu_pool { pool: Pool::new(&config)? })?;
             pool.write(Owned::into_raw(made).as_ptr());
         }
@@ -106,17 +109,79 @@ pub unsafe extern "C" fn vgpu_pool_submit(
     destroy: vgpu_destroy_fn,
     future: *mut *mut vgpu_future,
 ) -> vgpu_status {
+    // SAFETY: as the caller vouches.
+    guard(|| unsafe { submit(pool, |_| Ok(Destination::USUAL), function, user_data, destroy, future) })
+}
+
+/// As vgpu_pool_submit(), for a task of which something is asked: a priority, a place.
+///
+/// @param options  what is asked; NULL for nothing. Not used after the call
+/// @return as vgpu_pool_submit(); VGPU_ERROR_INVALID_ARGUMENT also for options out of range, and for a place where the pool has no
+///         worker
+/// @note Thread safety: as vgpu_pool_submit().
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_submit_with(
+    pool: *mut vgpu_pool,
+    options: *const vgpu_task_options,
+    function: vgpu_task_fn,
+    user_data: *mut c_void,
+    destroy: vgpu_destroy_fn,
+    future: *mut *mut vgpu_future,
+) -> vgpu_status {
+    // SAFETY: as the caller vouches.
+    guard(|| unsafe {
+        let to = |core: &Core| with_options(options, |options| core.destination(options));
+        submit(pool, to, function, user_data, destroy, future)
+    })
+}
+
+/// # Safety
+/// As [`vgpu_pool_submit`].
+unsafe fn submit(
+    pool: *mut vgpu_pool,
+    to: impl FnOnce(&Core) -> Result<Destination>,
+    function: vgpu_task_fn,
+    user_data: *mut c_void,
+    destroy: vgpu_destroy_fn,
+    future: *mut *mut vgpu_future,
+) -> Result<()> {
+    // SAFETY: the caller vouches for the output.
+    unsafe { write_handle(future, ptr::null_mut()) };
+    let core = required(pool, "pool")?.pool.core();
+    let task = task(function, user_data, destroy)?;
+    let to = to(core)?;
+    if future.is_null() {
+        return core.submit_unheld(to, task);
+    }
+    let handle = core.submit_work(to, task)?;
+    // SAFETY: as above.
+    unsafe { write_handle(future, vgpu_future::from_handle(handle)) };
+    Ok(())
+}
+
+/// Says to whom workers go first from here on when they look for work.
+///
+/// @param order  one of VGPU_VICTIMS_
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT
+/// @note Thread safety: any thread. Takes effect at each worker's next look.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_set_victims(pool: *mut vgpu_pool, order: u32) -> vgpu_status {
     guard(|| {
-        // SAFETY: the caller vouches for the output.
-        unsafe { write_handle(future, ptr::null_mut()) };
-        let pool = required(pool, "pool")?;
-        let task = task(function, user_data, destroy)?;
-        if future.is_null() {
-            return pool.pool.core().submit_unheld(task);
-        }
-        let handle = pool.pool.submit_work(task)?;
-        // SAFETY: as above.
-        unsafe { write_handle(future, vgpu_future::from_handle(handle)) };
+        required(pool, "pool")?.pool.set_victims(victims("order", order)?);
+        Ok(())
+    })
+}
+
+/// Says where tasks from outside go from here on.
+///
+/// @param mode  one of VGPU_INBOX_NEAREST, VGPU_INBOX_ROUND_ROBIN and VGPU_INBOX_SHARED
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT
+/// @note Thread safety: any thread. What is queued already stays where it is, and is taken as before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_set_inbox_mode(pool: *mut vgpu_pool, mode: u32) -> vgpu_status {
+    guard(|| {
+        required(pool, "pool")?.pool.set_inbox_mode(inbox_mode("mode", mode)?);
         Ok(())
     })
 }
@@ -150,7 +215,7 @@ pub unsafe extern "C" fn vgpu_pool_submit_in(
         let task = task(function, user_data, destroy)?;
         // SAFETY: the storage has the size and alignment of the task, and is the library's until the handle's release.
         unsafe {
-            let handle = pool.pool.core().submit_in(storage, task)?;
+            let handle = pool.pool.core().submit_in(storage, Destination::USUAL, task)?;
             write_handle(future, vgpu_future::from_handle(handle));
         }
         Ok(())

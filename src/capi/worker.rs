@@ -3,9 +3,10 @@
 use super::callbacks::worker_pointer;
 use super::config::wait_policy;
 use super::error::guard;
+use super::options::priority_number;
 use super::pool::{optional, vgpu_pool};
 use super::status::vgpu_status;
-use crate::pool::{WaitPolicy, Worker};
+use crate::pool::{Priority, WaitPolicy, Worker};
 
 /// The worker that runs a callback. Valid during the callback.
 pub struct vgpu_worker {
@@ -32,6 +33,28 @@ pub unsafe extern "C" fn vgpu_worker_index(worker: *const vgpu_worker) -> u32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_pool_current_worker(pool: *const vgpu_pool) -> *mut vgpu_worker {
     worker_pointer(optional(pool).and_then(|pool| pool.core().current_worker()))
+}
+
+/// How urgent the running task is: the priority it was submitted with, or a higher one if a more urgent task waits for it.
+///
+/// @return one of VGPU_PRIORITY_; VGPU_PRIORITY_NORMAL for NULL
+/// @note Thread safety: inside the callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_worker_task_priority(worker: *const vgpu_worker) -> u32 {
+    // SAFETY: what callbacks are passed points to a worker, or is NULL.
+    let worker = unsafe { worker.cast::<Worker>().as_ref() };
+    priority_number(worker.map_or(Priority::Normal, Worker::task_priority))
+}
+
+/// How often the running task was moved from one worker's inbox to another worker.
+///
+/// @return 0, or 1, since a task that was taken from another's inbox is run at once; 0 for NULL
+/// @note Thread safety: inside the callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_worker_task_migrations(worker: *const vgpu_worker) -> u32 {
+    // SAFETY: what callbacks are passed points to a worker, or is NULL.
+    let worker = unsafe { worker.cast::<Worker>().as_ref() };
+    worker.map_or(0, Worker::task_migrations)
 }
 
 /// Says how the running task waits from here on, for futures, groups and the other halves of its forks. What the worker runs while

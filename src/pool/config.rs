@@ -1,5 +1,6 @@
 //! What a pool is made from.
 
+use super::balance::Balance;
 use crate::os::alloc::Allocator;
 use crate::topology::Topology;
 use core::ffi::c_void;
@@ -115,6 +116,8 @@ pub struct Config<'a> {
     /// How deep [`WaitPolicy::HelpAny`] goes: a worker that has started so many pieces of work, each in a wait of the one
     /// before, waits as with [`WaitPolicy::HelpOwn`]. 0 means [`DEFAULT_HELP_DEPTH`].
     pub help_depth: u32,
+    /// How queued tasks are shared.
+    pub balance: Balance,
     /// Stack of each worker in bytes; 0 means [`DEFAULT_STACK`](crate::os::thread::DEFAULT_STACK).
     pub stack_size: usize,
     /// Workers are named with this and their number; at most 8 bytes are used.
@@ -138,6 +141,7 @@ impl Default for Config<'_> {
             when_full: WhenFull::default(),
             wait_policy: WaitPolicy::default(),
             help_depth: 0,
+            balance: Balance::default(),
             stack_size: 0,
             name_prefix: "vgpu-",
             keep_signals: false,

@@ -2,13 +2,17 @@
 //!
 //! Nothing here starts threads or asks what the machine is: the model checkers run this very code on threads of their own.
 
+use super::balance::{Balance, InboxMode, Victims};
 use super::blocks::{Blocks, Taker};
 use super::config::{Config, DEFAULT_HELP_DEPTH, DEFAULT_INBOX_CAPACITY, WaitPolicy, WhenFull};
 use super::counters::{Counters, Statistics};
-use super::detached::{Batch, Detached, Entry};
+use super::detached::{Batch, Detached};
 use super::fork_join::Job;
 use super::future::Future;
 use super::group::GroupCore;
+use super::inbox::{Destination, Inbox};
+use super::options::TaskOptions;
+use super::seats::{Reach, Seats};
 use super::task::{Header, Storage, Task, TaskRef, Work};
 use super::trace::Trace;
 use super::wait::Awaited;
@@ -21,10 +25,8 @@ use crate::protocol::countdown::{Finished, MAX_COUNT, Refused};
 use crate::protocol::deque::Deque;
 use crate::protocol::event_count::EventCount;
 use crate::protocol::last_helper::LastHelper;
-use crate::protocol::queue::ShardedQueue;
 use crate::protocol::shutdown::Shutdown;
-use crate::sync::{spin_loop, thread_slot};
-#[cfg(feature = "capi")]
+use crate::sync::{Hint, spin_loop, thread_slot};
 use core::iter;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
@@ -37,8 +39,12 @@ const DEQUE_LIMIT: usize = 1 << 16;
 /// The shared part of a pool.
 #[derive(Debug)]
 pub struct Core {
-    inbox: ShardedQueue<Entry>,
-    deques: Array<CacheLine<Deque<Job>>>,
+    inbox: Inbox,
+    /// The jobs that anybody may run, those for the workers of the owner's node, and those for the owner.
+    deques: [Array<CacheLine<Deque<Job>>>; 3],
+    seats: Seats,
+    balance: Balance,
+    victims: Hint,
     blocks: Blocks,
     sleep: EventCount,
     shutdown: Shutdown,
@@ -70,18 +76,27 @@ fn inbox_is_full() -> Error {
 impl Core {
     /// The shared part of a pool of `workers` workers. Of the settings it takes those that do not speak of threads.
     pub fn new(workers: usize, config: &Config<'_>) -> Result<Core> {
+        Core::seated(workers, config, Seats::unknown(config.allocator, workers)?)
+    }
+
+    /// As [`new`](Self::new), of workers whose places are known.
+    pub(super) fn seated(workers: usize, config: &Config<'_>, seats: Seats) -> Result<Core> {
         fork::watch()?;
-        let &Config { allocator, when_full, wait_policy, .. } = config;
+        let &Config { allocator, when_full, wait_policy, balance, .. } = config;
         let shard = match config.inbox_capacity {
             0 => DEFAULT_INBOX_CAPACITY,
             capacity => capacity.max(2).next_power_of_two(),
         };
+        let deques = || {
+            Array::from_fn(allocator, workers, |_| Ok(CacheLine(Deque::new(allocator, DEQUE_CAPACITY, DEQUE_LIMIT)?)))
+        };
         Ok(Core {
-            inbox: ShardedQueue::new(allocator, workers, shard)?,
+            inbox: Inbox::new(allocator, workers, seats.nodes(), shard, balance.inbox)?,
             blocks: Blocks::new(allocator, workers, shard.saturating_mul(workers))?,
-            deques: Array::from_fn(allocator, workers, |_| {
-                Ok(CacheLine(Deque::new(allocator, DEQUE_CAPACITY, DEQUE_LIMIT)?))
-            })?,
+            deques: [deques()?, deques()?, deques()?],
+            seats,
+            balance,
+            victims: Hint::new(balance.victims as u32),
             sleep: EventCount::new(allocator, workers)?,
             shutdown: Shutdown::new(),
             when_full,
@@ -100,7 +115,7 @@ impl Core {
 
     /// How many workers there are.
     pub fn workers(&self) -> usize {
-        self.deques.len()
+        self.deques[0].len()
     }
 
     pub(crate) fn allocator(&self) -> Allocator {
@@ -119,8 +134,28 @@ impl Core {
         &self.shutdown
     }
 
-    pub(crate) fn inbox(&self) -> &ShardedQueue<Entry> {
+    pub(crate) fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    pub(crate) fn seats(&self) -> &Seats {
+        &self.seats
+    }
+
+    pub(crate) fn balance(&self) -> &Balance {
+        &self.balance
+    }
+
+    pub(crate) fn victims(&self) -> Victims {
+        Victims::from_number(self.victims.get())
+    }
+
+    pub(super) fn set_victims(&self, victims: Victims) {
+        self.victims.set(victims as u32);
+    }
+
+    pub(super) fn set_inbox_mode(&self, mode: InboxMode) {
+        self.inbox.set_mode(mode);
     }
 
     pub(crate) fn last_helper(&self) -> &LastHelper {
@@ -151,13 +186,75 @@ impl Core {
         &self.blocks
     }
 
-    pub(crate) fn deque(&self, worker: usize) -> &Deque<Job> {
-        &self.deques[worker]
+    /// A worker's deque of the jobs that those in `reach` may run.
+    pub(crate) fn deque(&self, worker: usize, reach: Reach) -> &Deque<Job> {
+        let kind = match reach {
+            Reach::Everyone => 0,
+            Reach::Node(_) => 1,
+            Reach::Worker(_) => 2,
+        };
+        &self.deques[kind][worker]
     }
 
-    /// Whether any queue has work; see the event count's second look.
+    fn has_jobs(&self) -> bool {
+        self.deques[0].iter().any(|deque| !deque.is_empty())
+    }
+
+    /// Whether any queue has work that anybody may do.
     pub(crate) fn has_work(&self) -> bool {
-        self.inbox.has_work() || self.deques.iter().any(|deque| !deque.is_empty())
+        self.inbox.has_work() || self.has_jobs()
+    }
+
+    /// Whether any queue has work that this worker may do; see the event count's second look.
+    pub(crate) fn has_work_for(&self, worker: usize) -> bool {
+        let has_open = if self.balance.holds_back() {
+            self.inbox.has_work_of(worker)
+                || (0..self.workers()).any(|other| self.may_rob(worker, other) && self.inbox.has_work_of(other))
+                || (self.balance.stealing && self.has_jobs())
+        } else {
+            self.has_work()
+        };
+        has_open || self.has_bound_work(worker)
+    }
+
+    fn has_bound_work(&self, worker: usize) -> bool {
+        let has_jobs = || {
+            let node = Reach::Node(self.seats.node_of(worker));
+            self.seats.includes(node, worker) && self.seats.members(node).any(|mate| !self.deque(mate, node).is_empty())
+        };
+        self.inbox.has_bound_work(worker, &self.seats).is_some_and(|has_tasks| has_tasks || has_jobs())
+    }
+
+    /// Whether a worker may take tasks from the shard of another.
+    pub(crate) fn may_rob(&self, thief: usize, victim: usize) -> bool {
+        if !self.balance.holds_back() {
+            return true;
+        }
+        self.balance.moves_tasks()
+            && self.inbox.len(victim) >= self.balance.min_victim_length
+            && self.inbox.load(victim) >= self.inbox.load(thief) + self.balance.imbalance
+    }
+
+    /// Says that work was published: tasks, or jobs if there is no shard.
+    #[inline]
+    pub(crate) fn announce(&self, reach: Reach, shard: Option<usize>, near: impl Fn() -> usize, pieces: usize) {
+        match (reach, shard) {
+            (Reach::Everyone, None) => self.sleep.notify(pieces, near),
+            (Reach::Everyone, Some(shard)) => {
+                if self.balance.holds_back() {
+                    // Perhaps nobody else may take it.
+                    self.sleep.notify_of(iter::once(shard), 1);
+                }
+                self.sleep.notify(pieces, near);
+            }
+            (reach, _) => self.sleep.notify_of(self.seats.members(reach), pieces),
+        }
+    }
+
+    /// Where a task goes of which this is asked.
+    pub(crate) fn destination(&self, options: &TaskOptions<'_>) -> Result<Destination> {
+        let reach = self.seats.resolve(options.binding, |worker| self.inbox.backlog(worker))?;
+        Ok(Destination { priority: options.priority, reach })
     }
 
     /// Fails in a forked child, where the pool has no threads.
@@ -182,15 +279,24 @@ impl Core {
         F: FnOnce(&Worker) -> Result<R> + Send + 'static,
         R: Send + 'static,
     {
-        self.submit_work(task)
+        self.submit_work(Destination::USUAL, task)
     }
 
-    pub(crate) fn submit_work<W, R>(&self, work: W) -> Result<Future<R>>
+    /// See [`Pool::submit_with`](super::Pool::submit_with).
+    pub fn submit_with<F, R>(&self, options: &TaskOptions<'_>, task: F) -> Result<Future<R>>
+    where
+        F: FnOnce(&Worker) -> Result<R> + Send + 'static,
+        R: Send + 'static,
+    {
+        self.submit_work(self.destination(options)?, task)
+    }
+
+    pub(crate) fn submit_work<W, R>(&self, to: Destination, work: W) -> Result<Future<R>>
     where
         W: Work<R> + 'static,
         R: Send + 'static,
     {
-        let task = Task::allocate(self, work)?;
+        let task = Task::allocate(self, to, work)?;
         // SAFETY: a fresh task of this pool.
         unsafe { self.submit(task)? };
         // SAFETY: the second reference is the handle's.
@@ -205,9 +311,10 @@ impl Core {
     pub(crate) unsafe fn submit_in<W: Work<R>, R: Send>(
         &self,
         place: *mut MaybeUninit<Task<W, R>>,
+        to: Destination,
         work: W,
     ) -> Result<Future<R>> {
-        let task = Task::new(self, Storage::Caller, work);
+        let task = Task::new(self, Storage::Caller, to, work);
         // SAFETY: by contract the place is good.
         let header = unsafe { NonNull::from((*place).write(task)).cast() };
         // SAFETY: a fresh task of this pool.
@@ -228,7 +335,7 @@ impl Core {
         // From here on the task is the pool's; its place is this frame, which waits for it.
         let mut place = MaybeUninit::uninit();
         // SAFETY: the frame outlives the task, and so does whatever the task borrows: this call waits.
-        let future = unsafe { self.submit_in(&raw mut place, work)? };
+        let future = unsafe { self.submit_in(&raw mut place, Destination::USUAL, work)? };
         future.wait()?;
         future.task().wait_until_sole();
         future.get()
@@ -320,9 +427,9 @@ impl Core {
 
     /// Submits a task of which nobody will hear.
     #[cfg(feature = "capi")]
-    pub(crate) fn submit_unheld<W: Work<()> + 'static>(&self, work: W) -> Result<()> {
+    pub(crate) fn submit_unheld<W: Work<()> + 'static>(&self, to: Destination, work: W) -> Result<()> {
         // SAFETY: there is no group.
-        unsafe { self.submit_detached::<W, 1>(None, iter::once(work)) }.map_err(|(_, error)| error)
+        unsafe { self.submit_detached::<W, 1>(None, to, iter::once(work)) }.map_err(|(_, error)| error)
     }
 
     /// Submits tasks that nobody will hold, all those that there are, and says how many came in before one failed; that one
@@ -333,6 +440,7 @@ impl Core {
     pub(crate) unsafe fn submit_detached<W: Work<()> + 'static, const N: usize>(
         &self,
         group: Option<&GroupCore>,
+        to: Destination,
         mut works: impl Iterator<Item = W>,
     ) -> core::result::Result<(), (usize, Error)> {
         let worker = self.current_worker();
@@ -344,7 +452,7 @@ impl Core {
         self.check_process().map_err(|error| (0, error))?;
         let mut done = 0;
         loop {
-            let mut batch = Batch::<N>::new(self);
+            let mut batch = Batch::<N>::new(self, to);
             let mut failed = None;
             let mut source = self.blocks.open(taker, Detached::<W>::SHAPE);
             let mut ended = false;
@@ -365,7 +473,7 @@ impl Core {
                 }
             }
             drop(source);
-            if let Err(error) = self.admit(group, &mut batch, worker, key, &mut done) {
+            if let Err(error) = self.admit(group, &mut batch, worker, &mut done) {
                 return Err((done, error));
             }
             match failed {
@@ -383,7 +491,6 @@ impl Core {
         group: Option<&GroupCore>,
         batch: &mut Batch<'_, N>,
         worker: Option<&Worker>,
-        home: usize,
         done: &mut usize,
     ) -> Result<()> {
         let all = batch.left().len();
@@ -404,7 +511,7 @@ impl Core {
         };
         let result = match accepted {
             Ok(()) => {
-                let result = self.enqueue_batch(batch, worker, home);
+                let result = self.enqueue_batch(batch, worker);
                 let left = batch.left().len() as u32;
                 if left != 0 {
                     self.shutdown.finish(left).wake_blocked();
@@ -433,50 +540,73 @@ impl Core {
     }
 
     #[inline]
-    fn enqueue_batch<const N: usize>(
-        &self,
-        batch: &mut Batch<'_, N>,
-        worker: Option<&Worker>,
-        home: usize,
-    ) -> Result<()> {
+    fn enqueue_batch<const N: usize>(&self, batch: &mut Batch<'_, N>, worker: Option<&Worker>) -> Result<()> {
+        let home = self.inbox.home(worker.map(Worker::index));
+        let to = batch.to();
         loop {
-            let pushed = self.inbox.push_many(home, batch.left());
+            let pushed = self.inbox.push(to, home, self.balance.holds_back(), batch.left());
             batch.pushed(pushed);
             if pushed != 0 {
-                self.sleep.notify(home, pushed);
+                self.announce(to.reach, Some(home), || self.near(worker, home), pushed);
             }
             if batch.left().is_empty() {
                 return Ok(());
             }
             match self.when_full {
                 WhenFull::Error => return Err(inbox_is_full()),
-                WhenFull::Block => self.as_helper(worker, Worker::make_room),
-                WhenFull::Run => self.as_helper(worker, |helper| {
+                WhenFull::Run if self.may_run(to.reach, worker) => self.as_helper(worker, |helper| {
                     if let Some(task) = batch.next() {
                         helper.run_at_once(task);
                     }
                 }),
+                WhenFull::Block | WhenFull::Run => self.as_helper(worker, Worker::make_room),
             }
         }
     }
 
     fn enqueue(&self, task: NonNull<Header>, worker: Option<&Worker>) -> Result<()> {
-        let home = worker.map_or_else(thread_slot::key, Worker::index);
-        while self.inbox.push(home, task.cast()).is_err() {
+        let home = self.inbox.home(worker.map(Worker::index));
+        // SAFETY: the task is not queued yet, so it is there.
+        let to = unsafe { task.as_ref() }.destination;
+        while self.inbox.push(to, home, self.balance.holds_back(), &[task.cast()]) == 0 {
             match self.when_full {
                 WhenFull::Error => return Err(inbox_is_full()),
-                WhenFull::Block => self.as_helper(worker, Worker::make_room),
-                WhenFull::Run => {
+                WhenFull::Run if self.may_run(to.reach, worker) => {
                     self.as_helper(worker, |helper| {
                         // SAFETY: the queue's reference; the pool is alive, since the task and the visit are counted.
                         unsafe { TaskRef::adopt(task).run(helper) };
                     });
                     return Ok(());
                 }
+                WhenFull::Block | WhenFull::Run => self.as_helper(worker, Worker::make_room),
             }
         }
-        self.sleep.notify_one(home);
+        self.announce(to.reach, Some(home), || self.near(worker, home), 1);
         Ok(())
+    }
+
+    /// Queues a task once more, in a more urgent lane. If there is no room it stays where it is.
+    ///
+    /// # Safety
+    /// The reference for the entry is given to it; the pool is alive.
+    pub(crate) unsafe fn enqueue_again(&self, task: NonNull<Header>, to: Destination) {
+        let worker = self.current_worker();
+        let home = self.inbox.home(worker.map(Worker::index));
+        if self.inbox.push(to, home, self.balance.holds_back(), &[task.cast()]) == 0 {
+            // SAFETY: the entry's reference, for which there is no entry.
+            return drop(unsafe { TaskRef::adopt(task) });
+        }
+        self.announce(to.reach, Some(home), || self.near(worker, home), 1);
+    }
+
+    /// Beside whom to look for a sleeper for what the calling thread has queued.
+    fn near(&self, worker: Option<&Worker>, home: usize) -> usize {
+        if worker.is_some() { home } else { self.seats.beside_caller().unwrap_or(home) }
+    }
+
+    /// Whether the calling thread, as a worker or as a guest, may run what is for those in `reach`.
+    pub(crate) fn may_run(&self, reach: Reach, worker: Option<&Worker>) -> bool {
+        reach == Reach::Everyone || worker.is_some_and(|worker| self.seats.includes(reach, worker.index()))
     }
 
     /// Calls `action` with the calling thread as a worker: itself, or a guest without a deque.
@@ -525,7 +655,7 @@ impl Drop for Core {
         // Tasks that were cancelled, or run by whoever waited for them, may have left their entries behind. In a forked child
         // the queue may have stopped in the middle of a step; there they stay.
         if self.generation == fork::generation() {
-            while let Some(entry) = self.inbox.pop(0) {
+            while let Some(entry) = self.inbox.drain() {
                 // A task that nobody holds cannot be cancelled: all of them were run before the pool was closed.
                 // SAFETY: the queue's reference comes with the pointer.
                 drop(unsafe { TaskRef::adopt(entry.cast()) });

@@ -13,6 +13,7 @@
 use super::blocks::{Returns, Shape};
 use super::core::Core;
 use super::group::GroupCore;
+use super::inbox::Destination;
 use super::task::{Work, drop_quietly, panic_error};
 use super::trace::Kind;
 use super::worker::Worker;
@@ -107,13 +108,19 @@ impl<W: Work<()>> Detached<W> {
 pub(crate) struct Taken {
     entry: NonNull<Entry>,
     table: &'static Table,
+    from: Destination,
 }
 
 impl Taken {
     /// # Safety
     /// The caller took the entry out of a queue, or never put it into one, and gives it to the result; the table is its own.
-    pub(crate) unsafe fn adopt(entry: NonNull<Entry>, table: &'static Table) -> Taken {
-        Taken { entry, table }
+    pub(crate) unsafe fn adopt(entry: NonNull<Entry>, table: &'static Table, from: Destination) -> Taken {
+        Taken { entry, table, from }
+    }
+
+    /// Where it lay, or was to lie.
+    pub(crate) fn from(&self) -> Destination {
+        self.from
     }
 
     /// Runs the task; it is counted off when the worker pays its dues.
@@ -207,13 +214,20 @@ pub(crate) struct Batch<'c, const N: usize> {
     entries: [MaybeUninit<NonNull<Entry>>; N],
     begin: usize,
     end: usize,
+    to: Destination,
 }
 
 impl<'c, const N: usize> Batch<'c, N> {
-    /// An empty one.
+    /// An empty one, of tasks that go to one place.
     #[inline(always)]
-    pub(crate) fn new(core: &'c Core) -> Batch<'c, N> {
-        Batch { core, entries: [const { MaybeUninit::uninit() }; N], begin: 0, end: 0 }
+    pub(crate) fn new(core: &'c Core, to: Destination) -> Batch<'c, N> {
+        Batch { core, entries: [const { MaybeUninit::uninit() }; N], begin: 0, end: 0, to }
+    }
+
+    /// Where its tasks go.
+    #[inline(always)]
+    pub(crate) fn to(&self) -> Destination {
+        self.to
     }
 
     /// Whether there is no room for another.
@@ -251,7 +265,7 @@ impl<'c, const N: usize> Batch<'c, N> {
         let entry = *self.left().first()?;
         self.begin += 1;
         // SAFETY: it was in no queue, and its table is its own.
-        unsafe { entry.as_ref().detached.map(|table| Taken::adopt(entry, table)) }
+        unsafe { entry.as_ref().detached.map(|table| Taken::adopt(entry, table, self.to)) }
     }
 }
 

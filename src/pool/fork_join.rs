@@ -276,6 +276,9 @@ impl Worker {
     }
 
     fn promote_one(&self) -> bool {
+        if self.is_held.get() {
+            return false;
+        }
         let Some(link) = self.forks().oldest_private() else {
             return false;
         };
@@ -289,7 +292,7 @@ impl Worker {
         }
         self.forks().promoted(link);
         self.count_promoted();
-        self.core().sleep().notify_one(self.index() + 1);
+        self.core().announce(self.reach(), None, || self.index() + 1, 1);
         true
     }
 }

@@ -1,5 +1,7 @@
 //! The handle of a submitted task.
 
+use super::core::Core;
+use super::options::Priority;
 use super::task::{Payload, Storage, TaskRef};
 use super::worker::Worker;
 use crate::error::{Error, Result, Status, error};
@@ -101,18 +103,38 @@ impl<R: Send> Future<R> {
             (Some(worker), _) => {
                 worker.check_stack()?;
                 // Its entry stays behind in a queue, which a caller who wants the storage back would have to wait for.
-                let mine = self.task.storage() == Storage::Heap && deadline_ns.is_none();
+                let mine = self.task.storage() == Storage::Heap
+                    && deadline_ns.is_none()
+                    && worker.core().may_run(self.task.header().destination.reach, Some(worker));
                 // The task may wait for what a private job does.
                 worker.promote_all();
                 // SAFETY: this thread is a worker of the pool.
                 if mine && unsafe { self.task.run(worker) } {
                     return Ok(true);
                 }
+                // SAFETY: as above.
+                unsafe { self.task.lift(worker.urgency.get()) };
                 worker.wait_until(completion, deadline_ns)
             }
             (None, Some(foreign)) => foreign.wait_until_foreign(completion, deadline_ns),
             (None, None) => completion.wait(deadline_ns),
         })
+    }
+
+    /// Makes a task more urgent that has not started.
+    ///
+    /// # Safety
+    /// The pool is alive and not being destroyed.
+    pub(crate) unsafe fn raise_priority(&self, priority: Priority) {
+        if !self.is_ready() {
+            // SAFETY: by contract.
+            unsafe { self.task.lift(priority) };
+        }
+    }
+
+    /// Whether the task is of this pool.
+    pub(crate) fn belongs_to(&self, core: &Core) -> bool {
+        core::ptr::eq(self.task.core(), core)
     }
 
     /// Cancels the task if it has not started. False when it has started, or is done already.

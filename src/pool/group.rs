@@ -1,6 +1,8 @@
 //! Tasks that are waited for together.
 
 use super::core::Core;
+use super::inbox::Destination;
+use super::options::TaskOptions;
 use super::task::Work;
 use super::worker::Worker;
 use crate::error::{Error, Result};
@@ -74,12 +76,23 @@ impl<'p> Group<'p> {
     where
         F: FnOnce(&Worker) -> Result<()> + Send + 'static,
     {
-        self.submit_work(task)
+        self.submit_work(Destination::USUAL, task)
     }
 
-    pub(crate) fn submit_work<W: Work<()> + 'static>(&self, work: W) -> Result<()> {
+    /// As [`submit`](Self::submit), for a task of which something is asked: a priority, a place.
+    ///
+    /// Errors: also [`InvalidArgument`](crate::error::Status::InvalidArgument) for a place where the pool has no worker.
+    pub fn submit_with<F>(&self, options: &TaskOptions<'_>, task: F) -> Result<()>
+    where
+        F: FnOnce(&Worker) -> Result<()> + Send + 'static,
+    {
+        self.submit_work(self.core.destination(options)?, task)
+    }
+
+    pub(crate) fn submit_work<W: Work<()> + 'static>(&self, to: Destination, work: W) -> Result<()> {
         // SAFETY: the group waits for its tasks before it goes.
-        unsafe { self.core.submit_detached::<W, 1>(Some(&self.shared), iter::once(work)) }.map_err(|(_, error)| error)
+        unsafe { self.core.submit_detached::<W, 1>(Some(&self.shared), to, iter::once(work)) }
+            .map_err(|(_, error)| error)
     }
 
     /// Submits many tasks as [`submit`](Self::submit) does each, for less: they are counted, queued and announced together.
@@ -90,15 +103,29 @@ impl<'p> Group<'p> {
     where
         F: FnOnce(&Worker) -> Result<()> + Send + 'static,
     {
-        self.submit_works(tasks.into_iter())
+        self.submit_works(Destination::USUAL, tasks.into_iter())
+    }
+
+    /// As [`submit_batch`](Self::submit_batch), with the same asked for each task.
+    pub fn submit_batch_with<F>(
+        &self,
+        options: &TaskOptions<'_>,
+        tasks: impl IntoIterator<Item = F>,
+    ) -> core::result::Result<(), (usize, Error)>
+    where
+        F: FnOnce(&Worker) -> Result<()> + Send + 'static,
+    {
+        let to = self.core.destination(options).map_err(|error| (0, error))?;
+        self.submit_works(to, tasks.into_iter())
     }
 
     pub(crate) fn submit_works<W: Work<()> + 'static>(
         &self,
+        to: Destination,
         works: impl Iterator<Item = W>,
     ) -> core::result::Result<(), (usize, Error)> {
         // SAFETY: the group waits for its tasks before it goes.
-        unsafe { self.core.submit_detached::<W, BATCH>(Some(&self.shared), works) }
+        unsafe { self.core.submit_detached::<W, BATCH>(Some(&self.shared), to, works) }
     }
 
     /// Waits until every task of the group is done; helps meanwhile if the caller is a worker of the pool. The group can be
@@ -131,6 +158,11 @@ impl<'p> Group<'p> {
 impl Group<'_> {
     pub(crate) fn check_process(&self) -> Result<()> {
         self.core.check_process()
+    }
+
+    #[cfg(feature = "capi")]
+    pub(crate) fn destination(&self, options: &TaskOptions<'_>) -> Result<Destination> {
+        self.core.destination(options)
     }
 
     #[cfg(feature = "capi")]

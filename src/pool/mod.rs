@@ -16,6 +16,7 @@
 //! Work flows in one direction: a task enters through [`Core`], lies in the inbox until a
 //! [`worker`] takes it, runs with that worker as its context, and leaves its outcome in its completion.
 
+pub mod balance;
 mod blocks;
 pub mod config;
 pub mod core;
@@ -24,8 +25,11 @@ pub(crate) mod detached;
 pub(crate) mod fork_join;
 pub mod future;
 pub mod group;
+pub mod inbox;
+pub mod options;
 pub mod report;
 pub mod scope;
+mod seats;
 pub(crate) mod shelf;
 pub mod stats;
 pub(crate) mod task;
@@ -34,22 +38,25 @@ pub mod trace;
 mod wait;
 pub mod worker;
 
+pub use balance::{Balance, InboxMode, Victims};
 pub use config::{Config, Hooks, Pinning, WaitPolicy, WhenFull};
 pub use counters::Distance;
 pub use future::Future;
 pub use group::Group;
+pub use options::{Binding, Priority, TaskOptions};
 pub use report::Report;
 pub use scope::Scope;
 pub use stats::{Stats, Steals, WorkerStats};
 pub use worker::Worker;
 
 use self::core::Core;
-use crate::error::Result;
+use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Owned};
 use crate::os::file::{FileWriter, PathBuffer};
 use crate::os::fork;
 use crate::topology::Caches;
 pub(crate) use fork_join::Job;
+pub(crate) use inbox::Destination;
 pub(crate) use shelf::Shelf;
 #[cfg(feature = "capi")]
 pub(crate) use task::{Header, TaskRef};
@@ -168,15 +175,43 @@ impl Pool {
         F: FnOnce(&Worker) -> Result<R> + Send + 'static,
         R: Send + 'static,
     {
-        self.submit_work(task)
+        self.core.try_submit(task)
     }
 
-    pub(crate) fn submit_work<W, R>(&self, work: W) -> Result<Future<R>>
+    /// As [`try_submit`](Self::try_submit), for a task of which something is asked: a priority, a place.
+    ///
+    /// Errors: also [`InvalidArgument`](crate::error::Status::InvalidArgument) for a place where the pool has no worker.
+    pub fn submit_with<F, R>(&self, options: &TaskOptions<'_>, task: F) -> Result<Future<R>>
     where
-        W: Work<R> + 'static,
+        F: FnOnce(&Worker) -> Result<R> + Send + 'static,
         R: Send + 'static,
     {
-        self.core.submit_work(work)
+        self.core.submit_with(options, task)
+    }
+
+    /// Makes a task of this pool more urgent that has not started. It is done by itself for a task that another task waits for which is
+    /// more urgent.
+    ///
+    /// Errors: [`InvalidArgument`](crate::error::Status::InvalidArgument) for a task of another pool;
+    /// [`Forked`](crate::error::Status::Forked).
+    pub fn raise_priority<R: Send>(&self, task: &Future<R>, priority: Priority) -> Result<()> {
+        self.core.check_process()?;
+        if !task.belongs_to(&self.core) {
+            return Err(error!(InvalidArgument, "the task is of another pool; raise its priority there"));
+        }
+        // SAFETY: the pool is borrowed, so it is not being destroyed.
+        unsafe { task.raise_priority(priority) };
+        Ok(())
+    }
+
+    /// Says to whom workers go first from here on when they look for work.
+    pub fn set_victims(&self, victims: Victims) {
+        self.core.set_victims(victims);
+    }
+
+    /// Says where tasks from outside go from here on.
+    pub fn set_inbox_mode(&self, mode: InboxMode) {
+        self.core.set_inbox_mode(mode);
     }
 
     /// Calls `work` on a worker and waits for it. On a worker of this pool that is the caller itself. Nothing is allocated.

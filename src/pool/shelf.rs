@@ -66,9 +66,10 @@ impl<'w> Shelf<'w> {
             return false;
         }
         self.worker.count_promoted();
+        let worker = self.worker;
         // A lone worker is awake.
-        if self.worker.core().workers() > 1 {
-            self.worker.core().sleep().notify_one(self.worker.index() + 1);
+        if worker.core().workers() > 1 {
+            worker.core().announce(worker.reach(), None, || worker.index() + 1, 1);
         }
         true
     }

@@ -6,6 +6,8 @@
 
 use super::core::Core;
 use super::detached::Entry;
+use super::inbox::Destination;
+use super::options::Priority;
 use super::trace::Kind;
 use super::worker::Worker;
 use crate::error::{Error, Result, error};
@@ -35,6 +37,8 @@ pub(crate) struct Header {
     /// The process that made the task; see [`os::fork`](crate::os::fork).
     generation: u32,
     storage: Storage,
+    /// Where it was queued first.
+    pub(crate) destination: Destination,
     /// Where the block, if it is on the heap, and what hangs on it come from.
     allocator: Allocator,
 }
@@ -94,16 +98,17 @@ impl<W: Work<R>, R: Send> Task<W, R> {
 
     /// A task with two references: the queue's and the handle's.
     #[inline(always)]
-    pub(crate) fn new(core: &Core, storage: Storage, work: W) -> Task<W, R> {
+    pub(crate) fn new(core: &Core, storage: Storage, destination: Destination, work: W) -> Task<W, R> {
         Task {
             header: Header {
                 entry: Entry { detached: None },
-                state: TaskState::new(2),
+                state: TaskState::new(2, destination.priority as u32),
                 completion: Completion::new(),
                 vtable: Self::VTABLE,
                 core,
                 generation: core.generation(),
                 storage,
+                destination,
                 allocator: core.allocator(),
             },
             body: UnsafeCell::new(Body::Work(work)),
@@ -111,8 +116,8 @@ impl<W: Work<R>, R: Send> Task<W, R> {
     }
 
     /// Puts a task on the heap of its pool.
-    pub(crate) fn allocate(core: &Core, work: W) -> Result<NonNull<Header>> {
-        let task = Owned::new_with(core.allocator(), || Task::new(core, Storage::Heap, work))?;
+    pub(crate) fn allocate(core: &Core, destination: Destination, work: W) -> Result<NonNull<Header>> {
+        let task = Owned::new_with(core.allocator(), || Task::new(core, Storage::Heap, destination, work))?;
         Ok(Owned::into_raw(task).cast())
     }
 
@@ -251,6 +256,23 @@ impl TaskRef {
         self.header().storage
     }
 
+    /// How urgent the task is by now.
+    pub(crate) fn priority(&self) -> Priority {
+        Priority::of_lane(self.header().state.lane() as usize)
+    }
+
+    /// Makes the task as urgent as this if it is queued and less so.
+    ///
+    /// # Safety
+    /// The pool is alive.
+    pub(crate) unsafe fn lift(&self, priority: Priority) {
+        let header = self.header();
+        if header.state.lane() < priority as u32 && header.state.lift(priority as u32) {
+            // SAFETY: the reference for the new entry was taken just now. The pool is alive by contract.
+            unsafe { (*header.core).enqueue_again(self.0, Destination { priority, ..header.destination }) };
+        }
+    }
+
     /// Runs the task if nobody has started or cancelled it, and sees to all that waits for it.
     ///
     /// # Safety
@@ -260,10 +282,13 @@ impl TaskRef {
             return false;
         }
         self.header().completion.begin(worker.index());
+        let urgency = worker.urgency.replace(self.priority());
         let span = worker.begin_span(Kind::Task);
         // SAFETY: claimed just now; the vtable fits the task.
-        let outcome = worker.nested(|| unsafe { (self.header().vtable.run)(self.0, worker) });
+        let outcome =
+            worker.nested(self.header().destination.reach, || unsafe { (self.header().vtable.run)(self.0, worker) });
         worker.end_span(span, Kind::Task);
+        worker.urgency.set(urgency);
         worker.counters().executed.add(1);
         // SAFETY: claimed, so this thread completes it; the pool is alive by contract.
         unsafe { self.complete(outcome) };

@@ -3,6 +3,7 @@
 use super::Pool;
 use super::config::{Config, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning};
 use super::core::Core;
+use super::seats::Seats;
 use crate::error::{Error, Result, Status, error};
 use crate::os::alloc::{Array, List, Owned};
 use crate::os::thread::{self, Options, Thread};
@@ -82,7 +83,8 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     };
     let workers = if config.workers == 0 { topology.default_worker_count() } else { config.workers }.min(MAX_WORKERS);
     let placement = topology.placement(workers)?;
-    let mut core = Owned::new(config.allocator, Core::new(workers, config)?)?;
+    let seats = Seats::of(config.allocator, topology, &placement, config.pinning != Pinning::Off)?;
+    let mut core = Owned::new(config.allocator, Core::seated(workers, config, seats)?)?;
     if config.pinning != Pinning::Off {
         core.statistics_mut().set_places(topology, &placement);
     }
@@ -111,6 +113,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
             Err(error) if error.status() == Status::Affinity && config.pinning == Pinning::Preferred => {
                 pool.threads.unpinned += 1;
                 pool.core.statistics().set_loose(index);
+                pool.core.seats().unpin(index);
                 spawn(Options { cpu: None, ..options })
             }
             result => result,

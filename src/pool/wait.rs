@@ -6,6 +6,7 @@
 //! [`last_helper`](crate::protocol::last_helper).
 
 use super::config::WaitPolicy;
+use super::seats::Reach;
 use super::task::TaskRef;
 use super::trace::Kind;
 use super::worker::{Work, Worker, stack_pointer};
@@ -16,8 +17,9 @@ use crate::protocol::countdown::Countdown;
 use crate::protocol::shutdown::Shutdown;
 use crate::sync::{SearchBudget, spin_loop};
 
-/// How long a worker looks for work before it sleeps.
-const SEARCH_NS: u64 = 20_000;
+/// How long a worker looks for work before it sleeps: about as long as going to sleep and being woken takes, the other worker's share
+/// included, so that looking costs at most as much again as sleeping at once would.
+const SEARCH_NS: u64 = 60_000;
 /// How long a worker sleeps at most when it waits for another pool, whose completions do not know its bed.
 const FOREIGN_NAP_NS: u64 = 1_000_000;
 /// A worker that follows another naps at least and at most so long at a time.
@@ -232,7 +234,7 @@ impl Worker {
             sleep.wait_on(self.index(), target.address());
             let registered = target.register_helper();
             sleep.announce(self.index(), searching);
-            if registered && !core.has_work() && !target.is_done() {
+            if registered && !core.has_work_for(self.index()) && !target.is_done() {
                 self.sleep(|| sleep.park(self.index(), deadline_ns));
             }
             if sleep.withdraw(self.index()) {
@@ -271,13 +273,25 @@ impl Worker {
         result
     }
 
-    /// Runs a piece of work one level deeper, with the pool's own way to wait.
-    pub(crate) fn nested<R>(&self, run: impl FnOnce() -> R) -> R {
+    /// Runs a piece of work one level deeper, with the pool's own way to wait. Those in `reach` may run what it forks.
+    pub(crate) fn nested<R>(&self, reach: Reach, run: impl FnOnce() -> R) -> R {
         let policy = self.policy.replace(self.core().wait_policy());
         self.depth.set(self.depth.get() + 1);
-        let result = run();
+        let result = if self.reach() == reach { run() } else { self.reaching(reach, run) };
         self.depth.set(self.depth.get() - 1);
         self.policy.set(policy);
+        result
+    }
+
+    #[cold]
+    fn reaching<R>(&self, reach: Reach, run: impl FnOnce() -> R) -> R {
+        let outer = self.reach();
+        // A deque full of the outer work's jobs, or no memory: then their order would be lost if the inner ones were published.
+        let was_held = self.is_held.replace(self.forks().oldest_private().is_some());
+        self.turn_to(reach);
+        let result = run();
+        self.turn_to(outer);
+        self.is_held.set(was_held);
         result
     }
 

@@ -3,15 +3,18 @@
 //! A worker's whole life is a wait: for the end of the pool. Waiting for a future, a group or the other half of a fork is
 //! the same thing, deeper in the stack: see [`wait`](super::wait).
 
+use super::balance::Victims;
 use super::config::WaitPolicy;
 use super::core::Core;
 use super::counters::Counters;
 use super::detached::{Dues, Taken};
 use super::fork_join::Job;
+use super::options::Priority;
+use super::seats::Reach;
 use super::task::TaskRef;
 use super::trace::{Kind, Label};
-use crate::os::thread;
-use crate::protocol::deque::{Deque, Steal};
+use crate::os::{clock, thread};
+use crate::protocol::deque::Deque;
 use crate::protocol::fork_stack::ForkStack;
 use crate::sync::{spin_loop, thread_slot};
 use core::cell::Cell;
@@ -32,7 +35,7 @@ pub const GUEST: usize = usize::MAX;
 pub struct Worker {
     forks: ForkStack,
     /// Its own; a guest's is somebody else's, and is only looked at.
-    deque: *const Deque<Job>,
+    deque: Cell<*const Deque<Job>>,
     /// The address below which the stack is too short for another fork.
     stack_limit: usize,
     core: *const Core,
@@ -48,6 +51,22 @@ pub struct Worker {
     counters: *const Counters,
     /// What the running work is called, while somebody watches.
     pub(super) label: Cell<Label>,
+    /// By whom the jobs may be run that the running work forks.
+    reach: Cell<Reach>,
+    /// Whether any task was ever bound, as far as it knows.
+    knows_bound: Cell<bool>,
+    /// Whether it ever ran bound work, and so may have left jobs in its other deques.
+    was_bound: Cell<bool>,
+    /// Whether the forks stay private, because jobs of another reach are beneath them that could not be published.
+    pub(super) is_held: Cell<bool>,
+    /// How urgent the running task is.
+    pub(crate) urgency: Cell<Priority>,
+    /// Whether the running task was taken from another worker's inbox.
+    is_migrant: Cell<bool>,
+    /// How often it has looked for a task.
+    turn: Cell<u32>,
+    /// From whom it took a task last, and when.
+    robbed: Cell<(usize, u64)>,
 }
 
 /// Roughly where the stack ends that is in use.
@@ -65,10 +84,13 @@ fn stack_mark(bytes: usize, part: usize) -> usize {
 
 /// Something to run.
 pub(super) enum Work {
-    Job(NonNull<Job>),
-    Task(TaskRef),
-    Detached(Taken),
+    Job(NonNull<Job>, Reach),
+    Task(TaskRef, IsMigrant),
+    Detached(Taken, IsMigrant),
 }
+
+/// Whether a task was taken from another worker's inbox.
+type IsMigrant = bool;
 
 #[cfg(feature = "capi")]
 impl Worker {
@@ -83,27 +105,25 @@ impl Worker {
 impl Worker {
     pub(crate) fn new(core: &Core, index: usize) -> Worker {
         Worker {
-            forks: ForkStack::new(),
-            deque: core.deque(index),
-            core,
+            deque: Cell::new(core.deque(index, Reach::Everyone)),
             index,
             random: Cell::new((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            policy: Cell::new(core.wait_policy()),
-            depth: Cell::new(0),
             stack_reserve: stack_mark(usize::MAX, 2),
             stack_limit: stack_mark(STACK_LIMIT, 8),
-            dues: Dues::new(),
-            counters: core.statistics().of(index),
-            label: Cell::new(Label::NONE),
+            ..Worker::resting(core, core.statistics().of(index))
         }
     }
 
     /// A thread from outside that runs tasks of the pool for a moment, and counts them in `counters`. It never helps, so its
     /// stack does not matter.
     pub(crate) fn guest(core: &Core, counters: &Counters) -> Worker {
+        Worker::resting(core, counters)
+    }
+
+    fn resting(core: &Core, counters: &Counters) -> Worker {
         Worker {
             forks: ForkStack::new(),
-            deque: core.deque(0),
+            deque: Cell::new(core.deque(0, Reach::Everyone)),
             core,
             index: GUEST,
             random: Cell::new(1),
@@ -114,6 +134,14 @@ impl Worker {
             dues: Dues::new(),
             counters,
             label: Cell::new(Label::NONE),
+            reach: Cell::new(Reach::Everyone),
+            knows_bound: Cell::new(false),
+            was_bound: Cell::new(false),
+            is_held: Cell::new(false),
+            urgency: Cell::new(Priority::Normal),
+            is_migrant: Cell::new(false),
+            turn: Cell::new(0),
+            robbed: Cell::new((GUEST, 0)),
         }
     }
 
@@ -168,7 +196,19 @@ impl Worker {
     #[inline(always)]
     pub(crate) fn deque(&self) -> &Deque<Job> {
         // SAFETY: the deques live as long as the core.
-        unsafe { &*self.deque }
+        unsafe { &*self.deque.get() }
+    }
+
+    /// By whom the jobs may be run that the running work forks.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach.get()
+    }
+
+    /// Forks for those in `reach` from here on.
+    pub(super) fn turn_to(&self, reach: Reach) {
+        self.was_bound.set(true);
+        self.reach.set(reach);
+        self.deque.set(self.core().deque(self.index, reach));
     }
 
     pub(crate) fn is_guest(&self) -> bool {
@@ -185,22 +225,42 @@ impl Worker {
             // SAFETY: this thread is the worker, and owns its deque.
             if let Some(job) = unsafe { self.deque().pop() } {
                 self.counters().reclaimed.add(1);
-                return Some(Work::Job(job));
+                return Some(Work::Job(job, self.reach.get()));
+            }
+        }
+        if self.was_bound.get() {
+            let node = Reach::Node(self.core().seats().node_of(self.index));
+            for reach in [Reach::Everyone, node, Reach::Worker(self.index)] {
+                // SAFETY: as above: all three are its own.
+                if let Some(job) = unsafe { self.core().deque(self.index, reach).pop() } {
+                    self.counters().reclaimed.add(1);
+                    return Some(Work::Job(job, reach));
+                }
             }
         }
         self.take_task()
     }
 
     fn take_task(&self) -> Option<Work> {
-        let (steps, entry) = self.core().inbox().pop_and_tell(self.index)?;
+        let turn = self.turn.replace(self.turn.get().wrapping_add(1));
+        let (pick, knows_bound) =
+            self.core().inbox().take(self.index, self.core().seats(), turn, || self.task_victims());
+        self.knows_bound.set(knows_bound);
+        let pick = pick?;
+        if let Some(victim) = pick.moved_from
+            && self.core().balance().cooldown_ns != 0
+        {
+            self.robbed.set((victim, clock::monotonic_ns()));
+        }
+        let is_migrant = pick.moved_from.is_some();
         // SAFETY: the queue's reference comes with the pointer, and what has no table is a task that is held.
         let work = unsafe {
-            match entry.as_ref().detached {
-                Some(table) => Work::Detached(Taken::adopt(entry, table)),
-                None => Work::Task(TaskRef::adopt(entry.cast())),
+            match pick.entry.as_ref().detached {
+                Some(table) => Work::Detached(Taken::adopt(pick.entry, table, pick.from), is_migrant),
+                None => Work::Task(TaskRef::adopt(pick.entry.cast()), is_migrant),
             }
         };
-        self.count_taken(steps != 0, matches!(work, Work::Task(_)));
+        self.count_taken(is_migrant, matches!(work, Work::Task(..)));
         Some(work)
     }
 
@@ -222,28 +282,73 @@ impl Worker {
         }
     }
 
+    /// The other workers, in the order in which this one goes to them.
+    fn others(&self) -> impl Iterator<Item = usize> {
+        let core = self.core();
+        let workers = core.workers();
+        let victims = if self.is_guest() { Victims::Random } else { core.victims() };
+        let random = self.next_random() as usize;
+        let near = (victims == Victims::Locality).then(|| core.seats().nearest_first(self.index, random));
+        let ring = (victims != Victims::Locality).then(|| {
+            let start = random % workers;
+            (start..workers).chain(0..start)
+        });
+        let most = (victims == Victims::Load).then(|| {
+            let load = |&worker: &usize| (core.inbox().load(worker), core.deque(worker, Reach::Everyone).len());
+            (0..workers).filter(|&worker| worker != self.index).max_by_key(load)
+        });
+        most.flatten()
+            .into_iter()
+            .chain(near.into_iter().flatten())
+            .chain(ring.into_iter().flatten())
+            .filter(|&worker| worker != self.index)
+    }
+
+    /// Those of them from whose inboxes it may take.
+    fn task_victims(&self) -> impl Iterator<Item = usize> {
+        let core = self.core();
+        let cooldown = core.balance().cooldown_ns;
+        let (robbed, when) = self.robbed.get();
+        let rests = cooldown != 0 && clock::monotonic_ns().saturating_sub(when) < cooldown;
+        self.others().filter(move |&victim| !(rests && victim == robbed) && core.may_rob(self.index, victim))
+    }
+
     /// The oldest fork of another worker, or any task. It begins with the worker that it waits for, else with a random one.
     pub(super) fn steal(&self, performer: Option<usize>) -> Option<Work> {
-        let workers = self.core().workers();
-        let start = performer.unwrap_or_else(|| self.next_random() as usize) % workers;
-        (start..workers).chain(0..start).find_map(|victim| self.steal_from(victim)).or_else(|| self.take_task())
+        performer
+            .and_then(|performer| self.steal_from(performer))
+            .or_else(|| self.others().find_map(|victim| self.steal_from(victim)))
+            .or_else(|| self.take_task())
+            .or_else(|| self.steal_in_node())
+    }
+
+    /// A job that is for the workers of this node.
+    fn steal_in_node(&self) -> Option<Work> {
+        let core = self.core();
+        if !self.knows_bound.get() {
+            return None;
+        }
+        let node = Reach::Node(core.seats().node_of(self.index));
+        let mates =
+            self.others().filter(|&mate| core.seats().includes(node, mate) && core.seats().includes(node, self.index));
+        mates.into_iter().find_map(|mate| self.steal_of(mate, node))
     }
 
     pub(super) fn steal_from(&self, victim: usize) -> Option<Work> {
+        self.steal_of(victim, Reach::Everyone)
+    }
+
+    fn steal_of(&self, victim: usize, reach: Reach) -> Option<Work> {
         let core = self.core();
-        if victim == self.index || victim >= core.workers() {
+        if victim == self.index || victim >= core.workers() || !core.balance().stealing {
             return None;
         }
         let (counters, distance) = (self.counters(), core.statistics().distance(self.index, victim));
         counters.steals_tried[distance as usize].add(1);
-        match core.deque(victim).steal() {
-            Steal::Got(job) => {
-                counters.steals_done[distance as usize].add(1);
-                self.trace_steal(victim, distance);
-                Some(Work::Job(job))
-            }
-            _ => None,
-        }
+        let job = core.balance().persist(|| core.deque(victim, reach).steal())?;
+        counters.steals_done[distance as usize].add(1);
+        self.trace_steal(victim, distance);
+        Some(Work::Job(job, reach))
     }
 
     /// Runs the oldest queued task, if there is one.
@@ -268,27 +373,45 @@ impl Worker {
 
     /// Runs a task that did not get into the inbox.
     pub(crate) fn run_at_once(&self, task: Taken) {
-        self.run(Work::Detached(task));
+        self.run(Work::Detached(task, false));
         self.dues.pay(self.core());
     }
 
     pub(super) fn run(&self, work: Work) {
         match work {
-            // SAFETY: this thread is a worker of the pool, or a guest, who pays before the pool can go.
-            Work::Detached(task) => self.nested(|| unsafe { task.run(self) }),
-            Work::Job(job) => {
+            Work::Detached(task, is_migrant) => {
+                let migrant = self.is_migrant.replace(is_migrant);
+                let urgency = self.urgency.replace(task.from().priority);
+                // SAFETY: this thread is a worker of the pool, or a guest, who pays before the pool can go.
+                self.nested(task.from().reach, || unsafe { task.run(self) });
+                self.urgency.set(urgency);
+                self.is_migrant.set(migrant);
+            }
+            Work::Job(job, reach) => {
                 self.dues.pay(self.core());
                 let span = self.begin_span(Kind::Job);
                 // SAFETY: a job taken from a deque is run once, by its taker; its frame waits for that.
-                self.nested(|| unsafe { Job::run(job, self) });
+                self.nested(reach, || unsafe { Job::run(job, self) });
                 self.end_span(span, Kind::Job);
             }
-            Work::Task(task) => {
+            Work::Task(task, is_migrant) => {
                 self.dues.pay(self.core());
+                let migrant = self.is_migrant.replace(is_migrant);
                 // SAFETY: this thread is a worker of the pool, or a counted guest.
                 unsafe { task.run(self) };
+                self.is_migrant.set(migrant);
             }
         }
+    }
+
+    /// How often the running task was moved from one worker's inbox to another worker: 0, or 1, since it is run at once.
+    pub fn task_migrations(&self) -> u32 {
+        self.is_migrant.get().into()
+    }
+
+    /// How urgent the running task is; more than it was submitted with if a more urgent one waits for it.
+    pub fn task_priority(&self) -> Priority {
+        self.urgency.get()
     }
 
     /// Whether a frame at this address leaves stack enough for a fork.

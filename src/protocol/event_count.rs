@@ -46,6 +46,12 @@
 //! in the completion; whoever completes and finds that flag calls [`notify_waiters`](EventCount::notify_waiters). The
 //! flag's release and acquire order the address before the search for it.
 //!
+//! # Work for one
+//! Work that only some workers may do is announced by [`notify_of`](EventCount::notify_of): a searcher elsewhere is no reason to
+//! stay quiet, so it claims one of those workers whoever searches. If all of them are awake, each looks at its own work after its
+//! announcement, hence after the producer's fence. The look of the last searcher is for work that anybody may do: whom it
+//! woke for the rest could not take it.
+//!
 //! # Limits
 //! At most `limit` workers search at a time by their own decision; claims and withdrawals may exceed it for a moment.
 //!
@@ -62,7 +68,8 @@ use crate::sync::{AtomicIsize, AtomicUsize, RELAXED, SlotOracle, fence, ordering
 ordering_sites! {
     "event_count":
     NOTIFY_FENCE = SeqCst: "against ANNOUNCE_FENCE: the work is visible to the worker's second look, or its announcement is visible here";
-    ANNOUNCE_FENCE = SeqCst: "against NOTIFY_FENCE and END_SEARCH_FENCE: see there";
+    NOTIFY_OF_FENCE = SeqCst: "against ANNOUNCE_FENCE: the work is visible to the second look of who may do it, or its announcement is visible here";
+    ANNOUNCE_FENCE = SeqCst: "against NOTIFY_FENCE, NOTIFY_OF_FENCE and END_SEARCH_FENCE: see there";
     CLAIM = Release: "pairs with WITHDRAW: the claimer's fence and its look at the count come before the claimed worker lowers the count";
     WITHDRAW = Acquire: "pairs with CLAIM: see there";
     END_SEARCH_FENCE = SeqCst: "against NOTIFY_FENCE: the producer sees that nobody searches any more, or its work is visible to the last searcher";
@@ -108,27 +115,47 @@ impl EventCount {
     /// To be called after work was published: sees to it that somebody looks at it.
     #[inline]
     pub fn notify_one(&self, near: usize) {
-        self.notify(near, 1);
+        self.notify(1, || near);
     }
 
     /// To be called after so many pieces of work were published at once: sees to it that as many workers look, if there are.
+    /// `near` is asked when somebody has to be woken.
     #[inline]
-    pub fn notify(&self, near: usize, pieces: usize) {
+    pub fn notify(&self, pieces: usize, near: impl Fn() -> usize) {
         fence(site::NOTIFY_FENCE);
         let searching = self.searching.load(RELAXED).max(0) as usize;
         for _ in searching..pieces {
-            if !self.wake_one(near) {
+            if !self.wake_one(&near) {
                 break;
             }
         }
     }
 
-    /// Claims a sleeper and wakes it, the one with the number nearest above `near` first. False when nobody sleeps.
-    pub fn wake_one(&self, near: usize) -> bool {
-        let near = near % self.seats.len();
+    /// To be called after work was published that only some workers may do: sees to it that one of them looks, or as many
+    /// as there are pieces. The searchers do not count here, since they may be others; one of `workers` that searches looks at its
+    /// own work again before it sleeps.
+    pub fn notify_of(&self, workers: impl Iterator<Item = usize>, pieces: usize) {
+        fence(site::NOTIFY_OF_FENCE);
+        let places = workers.map(|worker| (worker / BITS, 1 << (worker % BITS)));
+        let asleep = places.filter(|&(word, bit)| self.sleeping[word].load(RELAXED) & bit != 0);
+        asleep.filter(|&(word, bit)| self.claim(word, bit)).take(pieces).for_each(drop);
+    }
+
+    /// Claims a sleeper and wakes it, the one with the number nearest above what `near` says first; which is not asked while all are
+    /// awake, as far as one word tells. False when nobody sleeps.
+    pub fn wake_one(&self, near: impl Fn() -> usize) -> bool {
+        if let [word] = &*self.sleeping {
+            let bits = word.load(RELAXED);
+            if bits == 0 {
+                return false;
+            }
+            let upper = usize::MAX << (near() % self.seats.len());
+            return self.claim_one(0, bits & upper) || self.claim_one(0, bits & !upper);
+        }
+        let near = near() % self.seats.len();
         let words = self.sleeping.len();
         // The word of `near` comes twice: first its upper part, at the end the rest.
-        for step in 0..=words {
+        (0..=words).any(|step| {
             let word = (near / BITS + step) % words;
             let upper = usize::MAX << (near % BITS);
             let mask = match step {
@@ -136,21 +163,33 @@ impl EventCount {
                 s if s == words => !upper,
                 _ => usize::MAX,
             };
-            let mut bits = self.sleeping[word].load(RELAXED) & mask;
-            while bits != 0 {
-                let bit = bits & bits.wrapping_neg();
-                let seat = &self.seats[word * BITS + bit.trailing_zeros() as usize];
-                let before_claim = seat.claims.read();
-                if self.sleeping[word].fetch_and(!bit, site::CLAIM) & bit != 0 {
-                    seat.claims.commit(before_claim);
-                    self.searching.fetch_add(1, RELAXED);
-                    seat.parker.unpark();
-                    return true;
-                }
-                bits &= !bit;
+            self.claim_one(word, self.sleeping[word].load(RELAXED) & mask)
+        })
+    }
+
+    /// Claims one of these workers, the first that still sleeps.
+    fn claim_one(&self, word: usize, mut bits: usize) -> bool {
+        while bits != 0 {
+            let bit = bits & bits.wrapping_neg();
+            if self.claim(word, bit) {
+                return true;
             }
+            bits &= !bit;
         }
         false
+    }
+
+    /// Wakes the worker of this bit if it sleeps and nobody has claimed it.
+    fn claim(&self, word: usize, bit: usize) -> bool {
+        let claimed = &self.seats[word * BITS + bit.trailing_zeros() as usize];
+        let before_claim = claimed.claims.read();
+        if self.sleeping[word].fetch_and(!bit, site::CLAIM) & bit == 0 {
+            return false;
+        }
+        claimed.claims.commit(before_claim);
+        self.searching.fetch_add(1, RELAXED);
+        claimed.parker.unpark();
+        true
     }
 
     /// Gives every worker a permit, asleep or not.
@@ -177,7 +216,7 @@ impl EventCount {
         if self.searching.fetch_sub(1, RELAXED) <= 1 {
             fence(site::END_SEARCH_FENCE);
             if more_work() {
-                self.wake_one(worker + 1);
+                self.wake_one(|| worker + 1);
             }
         }
     }

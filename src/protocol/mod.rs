@@ -9,6 +9,7 @@
 //! | [`deque`] | each pushed job is taken exactly once, by its owner or by one thief |
 //! | [`fork_stack`] | a fork costs no atomic operation, and its job is public before anybody could wait for it in vain |
 //! | [`queue`] | each pushed task is taken exactly once, in order within a shard |
+//! | [`lanes`] | the same for several priorities, at the price of one while one is used |
 //! | [`parker`] | one thread sleeps, a permit given before or during the sleep is not lost |
 //! | [`event_count`] | no worker sleeps while there is work that nobody looks for |
 //! | [`event_log`] | what was recorded is read whole, and only when its session is over |
@@ -34,6 +35,7 @@ pub mod first;
 pub mod fork_stack;
 pub mod free_list;
 pub mod handover;
+pub mod lanes;
 pub mod last_helper;
 pub mod lazy_start;
 pub mod parker;

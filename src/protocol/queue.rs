@@ -218,9 +218,10 @@ impl<T> ShardedQueue<T> {
         self.shards[0].slots.len()
     }
 
-    /// How many elements there seem to be in a shard.
-    pub fn len(&self, shard: usize) -> usize {
-        self.shards[shard].len()
+    /// One of the shards.
+    #[inline]
+    pub fn shard(&self, shard: usize) -> &Shard<T> {
+        &self.shards[shard]
     }
 
     fn starting_at(&self, home: usize) -> impl Iterator<Item = &Shard<T>> {
@@ -250,13 +251,7 @@ impl<T> ShardedQueue<T> {
     /// Takes the oldest element of the home shard, or of the next that has one.
     #[inline]
     pub fn pop(&self, home: usize) -> Option<NonNull<T>> {
-        self.pop_and_tell(home).map(|(_, element)| element)
-    }
-
-    /// As [`pop`](Self::pop), and says how many shards it had to go on from home.
-    #[inline]
-    pub fn pop_and_tell(&self, home: usize) -> Option<(usize, NonNull<T>)> {
-        self.starting_at(home).enumerate().find_map(|(steps, shard)| Some((steps, shard.pop()?)))
+        self.starting_at(home).find_map(Shard::pop)
     }
 
     /// Whether any shard has an element ready; see [`Shard::has_work`].

@@ -1,13 +1,14 @@
 //! Who may run a task, who may cancel it, and how long its storage lives.
 //!
 //! # States
-//! One word: a phase (`QUEUED`, `STARTED`, `CANCELLED`), the flag `AWAITED`, and the number of references. A queue entry
+//! One word: a phase (`QUEUED`, `STARTED`, `CANCELLED`), the flag `AWAITED`, a lane of 0 to 3, and the number of references. A queue entry
 //! is one reference, which passes to the worker that takes it out; a handle is another.
 //!
 //! | step | who | what |
 //! |---|---|---|
 //! | start | the holder of the queue entry, or a waiter that runs the task itself | `QUEUED` to `STARTED` |
 //! | cancel | a handle | `QUEUED` to `CANCELLED` |
+//! | lift | a handle | `QUEUED` with a higher lane and one reference more, which a second queue entry gets |
 //! | release | each reference, once | one reference less; the last frees |
 //! | wait for sole ownership | the last handle, when the storage is the caller's | sees one reference, or sets `AWAITED` and sleeps |
 //!
@@ -19,6 +20,11 @@
 //! 3. *Freed by the caller under the worker.* With storage provided by the caller nobody frees, but the caller may use it
 //!    again. It waits until its handle is the only reference; the release that gets there touches the word last, and wakes
 //!    by address.
+//!
+//! 4. *Lifted and freed.* A task that is lifted to a more urgent lane stays in the old one as well, since nobody can take it out of
+//!    the middle of a queue. Were the two entries to share a reference, the worker that finds the stale one would touch
+//!    freed storage. So the lift takes a reference for the second entry in the same step that sees the task still queued, and
+//!    raises the lane in the word, so that a task has one entry for each lane at most, however often it is lifted.
 //!
 //! # Why the one that frees sees everything
 //! A release lowers the count with release, and the last one acquires, so all uses come before the free.
@@ -32,7 +38,9 @@ const QUEUED: u32 = 0;
 const STARTED: u32 = 1;
 const CANCELLED: u32 = 2;
 const AWAITED: u32 = 4;
-const REFERENCE: u32 = 8;
+const LANE: u32 = 8;
+const LANES: u32 = 3 * LANE;
+const REFERENCE: u32 = 32;
 
 ordering_sites! {
     "task_state":
@@ -72,8 +80,27 @@ pub struct TaskState {
 
 impl TaskState {
     /// A queued task with this many references.
-    pub fn new(references: u32) -> TaskState {
-        TaskState { word: AtomicU32::new(QUEUED + references * REFERENCE) }
+    pub fn new(references: u32, lane: u32) -> TaskState {
+        TaskState { word: AtomicU32::new(QUEUED + lane * LANE + references * REFERENCE) }
+    }
+
+    /// The most urgent lane the task was put into.
+    pub fn lane(&self) -> u32 {
+        (self.word.load(RELAXED) & LANES) / LANE
+    }
+
+    /// Claims a place in a more urgent lane for a task that is still queued. If so, the caller owns a reference more, for the
+    /// entry it puts there.
+    pub fn lift(&self, lane: u32) -> bool {
+        let mut word = self.word.load(RELAXED);
+        while word & PHASE == QUEUED && (word & LANES) / LANE < lane {
+            // Relaxed: the entry's way through the queue brings whoever takes it what it needs to see.
+            match self.word.compare_exchange_weak(word, (word & !LANES) + lane * LANE + REFERENCE, RELAXED) {
+                Ok(_) => return true,
+                Err(_) => word = self.word.load(RELAXED),
+            }
+        }
+        false
     }
 
     #[inline]

@@ -152,6 +152,39 @@ fn run_one_and_one<S: Sleep>() -> u64 {
     scene.outcome(vec![scene.spawn_worker(0), scene.spawn_producer(&[0])])
 }
 
+/// Announces all work as work for one.
+struct ForOne(EventCount);
+
+impl Sleep for ForOne {
+    fn new(workers: usize) -> ForOne {
+        ForOne(Sleep::new(workers))
+    }
+    fn notify_one(&self, near: usize) {
+        self.0.notify_of([near].into_iter(), 1);
+    }
+    fn wake_all(&self) {
+        self.0.wake_all();
+    }
+    fn try_begin_search(&self) -> bool {
+        self.0.try_begin_search()
+    }
+    fn end_search(&self, worker: usize, more_work: impl FnOnce() -> bool) {
+        self.0.end_search(worker, more_work);
+    }
+    fn announce(&self, worker: usize, searcher: bool) {
+        self.0.announce(worker, searcher);
+    }
+    fn park(&self, worker: usize) {
+        Sleep::park(&self.0, worker);
+    }
+    fn withdraw(&self, worker: usize) {
+        Sleep::withdraw(&self.0, worker);
+    }
+}
+
+/// As above, with work that this worker alone may do.
+pub(crate) const WORK_FOR_ONE: Model = Model { name: "work for 1 worker", ..one_and_one::<ForOne>() };
+
 /// One worker, two producers with a job each.
 ///
 /// Outcomes: as above for each job, in every combination: a sleep or a look back may come before either.
@@ -342,6 +375,11 @@ fn run_needed() -> u64 {
         })
     };
     waiting.outcome(helper, vec![setter])
+}
+
+#[test]
+fn work_for_one_is_not_slept_on() {
+    WORK_FOR_ONE.verify();
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod model;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;
 mod parker;
+mod policies;
 mod pool;
 mod queue;
 mod queue_machine;

@@ -55,6 +55,7 @@ fn killers() -> Vec<Killer> {
         Killer("parker.PARK_TAKE", &[Relaxed], parker::MESSAGE),
         Killer("parker.UNPARK", &[Relaxed], parker::MESSAGE),
         Killer("event_count.NOTIFY_FENCE", FENCE, one_and_one),
+        Killer("event_count.NOTIFY_OF_FENCE", FENCE, event_count::WORK_FOR_ONE),
         Killer("event_count.ANNOUNCE_FENCE", FENCE, one_and_one),
         Killer("event_count.CLAIM", &[Relaxed], one_and_one),
         Killer("event_count.WITHDRAW", &[Relaxed], one_and_one),

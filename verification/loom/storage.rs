@@ -89,7 +89,7 @@ impl Latch for Countdown {
 impl Latch for TaskState {
     const PROTOCOL: &str = "task_state";
     fn new() -> TaskState {
-        TaskState::new(2)
+        TaskState::new(2, 0)
     }
     fn is_set(&self) -> bool {
         self.is_sole()

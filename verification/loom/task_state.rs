@@ -19,7 +19,7 @@ unsafe impl Send for Scene {}
 
 impl Scene {
     fn new() -> Arc<Scene> {
-        Arc::new(Scene { state: TaskState::new(2), storage: UnsafeCell::new(0) })
+        Arc::new(Scene { state: TaskState::new(2, 0), storage: UnsafeCell::new(0) })
     }
 
     fn touch(&self) {
@@ -125,6 +125,59 @@ fn sole() -> u64 {
     };
     worker.join().unwrap();
     owner.join().unwrap()
+}
+
+/// A handle lifts a task that a worker is about to start: then there are two entries, and whoever takes the second finds the storage as
+/// well, though not the task.
+///
+/// Outcomes: lifted or not, in ones; tens: freed by the worker (1), by the finder of the second entry (2), or by the handle (3).
+const LIFT: Model = Model {
+    group: "task_state",
+    name: "lift",
+    threads: 3,
+    operations: 6,
+    bound: 3,
+    outcomes: &[10, 11, 21, 30, 31],
+    run: &lift,
+};
+fn lift() -> u64 {
+    let scene = Scene::new();
+    let take = |scene: &Scene| {
+        let mine = scene.state.start();
+        if mine {
+            scene.touch();
+        }
+        (mine, scene.release())
+    };
+    let worker = {
+        let scene = scene.clone();
+        thread::spawn(move || take(&scene))
+    };
+    let handle = {
+        let scene = scene.clone();
+        thread::spawn(move || {
+            let second = scene.state.lift(3).then(|| {
+                assert!(!scene.state.lift(3), "it has an entry there");
+                let scene = scene.clone();
+                thread::spawn(move || take(&scene))
+            });
+            let freed = scene.release();
+            (second.map(|second| second.join().unwrap()), freed)
+        })
+    };
+    let (started, worker_freed) = worker.join().unwrap();
+    let (second, handle_freed) = handle.join().unwrap();
+    let (started_second, second_freed) = second.unwrap_or_default();
+    assert!(started != started_second, "started once");
+    let freed = [worker_freed, second_freed, handle_freed];
+    assert_eq!(freed.iter().filter(|freed| **freed).count(), 1, "freed once");
+    let by = freed.iter().position(|freed| *freed).unwrap() as u64 + 1;
+    by * 10 + u64::from(second.is_some())
+}
+
+#[test]
+fn a_lifted_task_is_started_once_and_freed_once() {
+    LIFT.verify();
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn a_count_is_zero_when_all_have_finished() {
 fn a_task_is_started_or_cancelled_by_one_and_freed_by_one() {
     verify("task state", SCHEDULES, || {
         // Four references and the owner of the storage.
-        let shared = Arc::new((TaskState::new(5), AtomicUsize::new(0), AtomicUsize::new(0)));
+        let shared = Arc::new((TaskState::new(5, 0), AtomicUsize::new(0), AtomicUsize::new(0)));
         let mut threads = vec![];
         for i in 0..4 {
             threads.push(spawn(&shared, move |(state, claims, uses)| {

@@ -18,7 +18,7 @@ trait Claim: Send + Sync + 'static {
 
 impl Claim for TaskState {
     fn new() -> TaskState {
-        TaskState::new(1)
+        TaskState::new(1, 0)
     }
     fn start(&self) -> bool {
         TaskState::start(self)

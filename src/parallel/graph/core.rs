@@ -11,7 +11,7 @@ use crate::error::{Error, Result, error};
 use crate::os::alloc::{Allocator, Array, List, Owned};
 use crate::os::fork;
 use crate::pool::core::Core as PoolCore;
-use crate::pool::{Future, Task, Work, Worker, drop_quietly, panic_error};
+use crate::pool::{Destination, Future, Task, Work, Worker, drop_quietly, panic_error};
 use crate::protocol::arrivals::{Arrivals, Arrived};
 use crate::protocol::countdown::Countdown;
 use crate::protocol::first::First;
@@ -147,7 +147,7 @@ impl Core {
         self.begin(pool)?;
         let place = self.root.with_mut(|place| place);
         // SAFETY: the place is the run's, which waits for the task before it ends.
-        match unsafe { pool.submit_in(place, Root(NonNull::from(self))) } {
+        match unsafe { pool.submit_in(place, Destination::USUAL, Root(NonNull::from(self))) } {
             // SAFETY: the run is this thread's until it is ended.
             Ok(root) => self.launched.with_mut(|launched| unsafe { *launched = Some(root) }),
             Err(error) => {

@@ -71,7 +71,7 @@ impl<'env> Graph<'env> {
         self.core.begin(pool)?;
         let run = Run::new(&self.core, pool);
         // Part of a wait, as are the vertices that it may help with afterwards.
-        worker.nested(|| self.core.run_roots(worker));
+        worker.nested(worker.reach(), || self.core.run_roots(worker));
         run.wait()
     }
 

@@ -1,0 +1,261 @@
+//! Where queued tasks lie, and in which order a worker takes them.
+//!
+//! A pool has a shard for each worker in each of four lanes, one lane for each priority, and beside them the same for tasks that are
+//! bound: a shard for each worker, then one for each node that has workers. Whoever takes a task goes down the lanes, and in each
+//! lane first to what is bound to it, then to its own shard, then to the others'. So priorities hold across the pool, not just
+//! within one worker.
+//!
+//! # Nobody waits for ever
+//! Taken strictly, an urgent lane that never runs empty would starve the others, and a shard whose worker is busy for
+//! an hour would starve behind the others'. So every [`FAIR_TURN`]th take of a worker begins with one lane of one shard, and
+//! goes through all of them in turn. A task that is first in its shard is thus passed over at most `FAIR_TURN * lanes * shards` times
+//! by each worker that may take it, where `lanes` counts those ever used, and `shards` the workers and the two places of bound
+//! tasks; a task with `n` before it in its shard, `n + 1` times as often. Where there is one lane and one shard, nothing changes.
+
+use super::balance::InboxMode;
+use super::detached::Entry;
+use super::options::Priority;
+use super::seats::{Reach, Seats};
+use crate::error::Result;
+use crate::os::alloc::Allocator;
+use crate::protocol::CacheLine;
+use crate::protocol::lanes::{LaneSet, Lanes};
+use crate::protocol::queue::ShardedQueue;
+use crate::sync::{Hint, IS_CHECKED, thread_slot};
+use core::ptr::NonNull;
+
+/// Every so many takes, a worker begins with another lane and shard than the most urgent of its own.
+pub const FAIR_TURN: u32 = if IS_CHECKED { 4 } else { 16 };
+/// A shard of bound tasks holds at most so many.
+const MOST_BOUND: usize = 256;
+/// The lanes of other priorities than the usual one hold this part of what that one holds.
+const SIDE_LANE: usize = 4;
+
+/// Where a task is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub(crate) priority: Priority,
+    pub(crate) reach: Reach,
+}
+
+impl Destination {
+    /// That of a task of which nothing was asked.
+    pub(crate) const USUAL: Destination = Destination { priority: Priority::Normal, reach: Reach::Everyone };
+}
+
+/// A task that was taken, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pick {
+    pub(crate) entry: NonNull<Entry>,
+    pub(crate) from: Destination,
+    /// The other worker in whose shard it lay.
+    pub(crate) moved_from: Option<usize>,
+}
+
+/// The queues of a pool's tasks: a lane for each priority, and after them the same for bound tasks.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    lanes: Lanes<Entry>,
+    mode: Hint,
+    /// Whose turn it is when tasks are dealt.
+    next: CacheLine<Hint>,
+    workers: usize,
+}
+
+/// How many priorities there are, and the first lane of bound tasks.
+const PRIORITIES: usize = Priority::Max as usize + 1;
+
+impl Inbox {
+    /// Queues for so many workers in so many nodes, with `capacity` tasks of the usual priority to a shard.
+    pub(crate) fn new(
+        allocator: Allocator,
+        workers: usize,
+        nodes: usize,
+        capacity: usize,
+        mode: InboxMode,
+    ) -> Result<Inbox> {
+        let side = (capacity / SIDE_LANE).max(2);
+        let queue = |lane| match lane {
+            lane if lane == Priority::Normal as usize => ShardedQueue::new(allocator, workers, capacity),
+            ..PRIORITIES => ShardedQueue::new(allocator, workers, side),
+            _ => ShardedQueue::new(allocator, workers + nodes, capacity.min(MOST_BOUND)),
+        };
+        Ok(Inbox {
+            lanes: Lanes::new(allocator, 2 * PRIORITIES, Priority::Normal as usize, queue)?,
+            mode: Hint::new(mode as u32),
+            next: CacheLine(Hint::new(0)),
+            workers,
+        })
+    }
+
+    /// How many tasks of the usual priority there is room for in a shard.
+    pub(crate) fn capacity(&self) -> usize {
+        self.lanes.lane(Priority::Normal as usize).capacity()
+    }
+
+    pub(crate) fn mode(&self) -> InboxMode {
+        InboxMode::from_number(self.mode.get())
+    }
+
+    pub(crate) fn set_mode(&self, mode: InboxMode) {
+        self.mode.set(mode as u32);
+    }
+
+    /// The shard for what the calling thread submits, a worker of the pool or not.
+    #[inline]
+    pub(crate) fn home(&self, worker: Option<usize>) -> usize {
+        match (self.mode(), worker) {
+            (InboxMode::Shared, _) => 0,
+            (_, Some(worker)) if worker < self.workers => worker,
+            (InboxMode::Nearest, _) => thread_slot::key() % self.workers,
+            (InboxMode::RoundRobin, _) => self.next.advance() as usize % self.workers,
+        }
+    }
+
+    /// The shards from which a worker takes first: the one for all, if there is one, and its own, which may hold tasks from
+    /// before there was.
+    fn homes(&self, worker: usize) -> impl Iterator<Item = usize> {
+        let own = worker % self.workers;
+        let shared = (self.mode() == InboxMode::Shared && own != 0).then_some(0);
+        shared.into_iter().chain([own])
+    }
+
+    fn bound_shard(&self, reach: Reach) -> Option<usize> {
+        match reach {
+            Reach::Everyone => None,
+            Reach::Worker(worker) => Some(worker),
+            Reach::Node(node) => Some(self.workers + node),
+        }
+    }
+
+    /// Queues the first of `tasks`, as many as there is room for, and says how many. With `stay` only in the shard `home`.
+    #[inline]
+    pub(crate) fn push(&self, to: Destination, home: usize, stay: bool, tasks: &[NonNull<Entry>]) -> usize {
+        let lane = to.priority as usize;
+        match self.bound_shard(to.reach) {
+            Some(shard) => self.lanes.open(PRIORITIES + lane).shard(shard).push_many(tasks),
+            None if stay => self.lanes.open(lane).shard(home).push_many(tasks),
+            None => match tasks {
+                [task] => usize::from(self.lanes.open(lane).push(home, *task).is_ok()),
+                tasks => self.lanes.open(lane).push_many(home, tasks),
+            },
+        }
+    }
+
+    /// Takes a task for a worker, or for a guest, who has no bound ones, and says whether any task was ever bound. `others` are the workers from whose shards it may take,
+    /// in its order; it is asked for anew for each lane.
+    #[inline]
+    pub(crate) fn take<V: Iterator<Item = usize>>(
+        &self,
+        worker: usize,
+        seats: &Seats,
+        turn: u32,
+        others: impl Fn() -> V,
+    ) -> (Option<Pick>, bool) {
+        let (open, bound) = self.lanes.open_lanes().split(PRIORITIES);
+        let has_bound = worker < self.workers && !bound.is_empty();
+        let lanes = if has_bound { open.union(bound) } else { open };
+        if turn % FAIR_TURN == FAIR_TURN - 1
+            && let Some(pick) = self.take_fairly(worker, seats, (turn / FAIR_TURN) as usize, lanes, has_bound, &others)
+        {
+            return (Some(pick), has_bound);
+        }
+        let pick = lanes.falling().find_map(|lane| {
+            if has_bound && let Some(pick) = self.take_bound(worker, seats, lane) {
+                return Some(pick);
+            }
+            let queue = self.lanes.lane(lane);
+            let from = Destination { priority: Priority::of_lane(lane), reach: Reach::Everyone };
+            if let Some(entry) = self.homes(worker).find_map(|home| queue.shard(home).pop()) {
+                return Some(Pick { entry, from, moved_from: None });
+            }
+            others().find_map(|other| Some(Pick { entry: queue.shard(other).pop()?, from, moved_from: Some(other) }))
+        });
+        (pick, has_bound)
+    }
+
+    fn take_bound(&self, worker: usize, seats: &Seats, lane: usize) -> Option<Pick> {
+        [Reach::Worker(worker), Reach::Node(seats.node_of(worker))].into_iter().find_map(|reach| {
+            if !seats.includes(reach, worker) {
+                return None;
+            }
+            let entry = self.lanes.lane(PRIORITIES + lane).shard(self.bound_shard(reach)?).pop()?;
+            Some(Pick { entry, from: Destination { priority: Priority::of_lane(lane), reach }, moved_from: None })
+        })
+    }
+
+    /// A fair turn: the one lane of the one shard that has it.
+    #[cold]
+    fn take_fairly<V: Iterator<Item = usize>>(
+        &self,
+        worker: usize,
+        seats: &Seats,
+        turn: usize,
+        lanes: LaneSet,
+        has_bound: bool,
+        others: impl Fn() -> V,
+    ) -> Option<Pick> {
+        let lane = lanes.nth(turn)?;
+        let shard = turn / lanes.len() % (self.workers + usize::from(has_bound));
+        if shard == self.workers {
+            return self.take_bound(worker, seats, lane);
+        }
+        let is_own = self.homes(worker).any(|home| home == shard);
+        if !is_own && !others().any(|other| other == shard) {
+            return None;
+        }
+        let entry = self.lanes.lane(lane).shard(shard).pop()?;
+        let from = Destination { priority: Priority::of_lane(lane), reach: Reach::Everyone };
+        Some(Pick { entry, from, moved_from: (!is_own).then_some(shard) })
+    }
+
+    /// Takes any task whatsoever, at the end of the pool.
+    pub(crate) fn drain(&self) -> Option<NonNull<Entry>> {
+        self.lanes.pop_any()
+    }
+
+    /// Whether there is a task that anybody may run. To be asked after a fence, see
+    /// [`event_count`](crate::protocol::event_count).
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        let (open, _) = self.lanes.open_lanes().split(PRIORITIES);
+        open.falling().any(|lane| self.lanes.lane(lane).has_work())
+    }
+
+    /// As [`has_work`](Self::has_work), for the shards from which this worker takes first.
+    pub(crate) fn has_work_of(&self, worker: usize) -> bool {
+        let (open, _) = self.lanes.open_lanes().split(PRIORITIES);
+        open.falling().any(|lane| self.homes(worker).any(|home| self.lanes.lane(lane).shard(home).has_work()))
+    }
+
+    /// As [`has_work`](Self::has_work), for tasks that are bound to this worker or its node; `None` if no task was ever bound.
+    #[inline]
+    pub(crate) fn has_bound_work(&self, worker: usize, seats: &Seats) -> Option<bool> {
+        let (_, bound) = self.lanes.open_lanes().split(PRIORITIES);
+        let node = self.workers + seats.node_of(worker);
+        let has_work =
+            |shard: usize| bound.falling().any(|lane| self.lanes.lane(PRIORITIES + lane).shard(shard).has_work());
+        (!bound.is_empty()).then(|| has_work(worker) || has_work(node))
+    }
+
+    /// About how many tasks lie in a worker's shards. A hint: it may be late.
+    pub(crate) fn len(&self, worker: usize) -> usize {
+        self.open_lengths(worker).map(|(_, length)| length).sum()
+    }
+
+    /// As [`len`](Self::len), each task counted by its priority: 4, 3, 2 or 1.
+    pub(crate) fn load(&self, worker: usize) -> usize {
+        self.open_lengths(worker).map(|(lane, length)| (lane + 1) * length).sum()
+    }
+
+    fn open_lengths(&self, worker: usize) -> impl Iterator<Item = (usize, usize)> {
+        let (open, _) = self.lanes.open_lanes().split(PRIORITIES);
+        open.rising().map(move |lane| (lane, self.lanes.lane(lane).shard(worker).len()))
+    }
+
+    /// As [`len`](Self::len), of tasks bound to the worker.
+    pub(crate) fn backlog(&self, worker: usize) -> usize {
+        let (_, bound) = self.lanes.open_lanes().split(PRIORITIES);
+        bound.rising().map(|lane| self.lanes.lane(PRIORITIES + lane).shard(worker).len()).sum()
+    }
+}

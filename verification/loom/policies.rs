@@ -1,0 +1,196 @@
+//! Priorities and places, on the pool's real core: nothing that is queued beside the usual way is slept on, and nothing that is
+//! queued twice is run, or freed, twice.
+
+use crate::fork_stack::{dawdle, with_pool};
+use crate::model::Model;
+use crate::pool::small;
+use loom::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use vgpu_pool::pool::core::Core;
+use vgpu_pool::pool::inbox::FAIR_TURN;
+use vgpu_pool::pool::{Balance, Binding, Config, Priority, TaskOptions, WhenFull, Worker};
+
+fn bound_to(worker: usize) -> TaskOptions<'static> {
+    TaskOptions { binding: Binding::Worker(worker), ..TaskOptions::default() }
+}
+
+/// An urgent task comes to a pool that knew only usual ones, and whose worker may sleep.
+///
+/// One outcome: it runs.
+const NEW_LANE: Model = Model {
+    group: "lanes",
+    name: "the first task of a priority",
+    threads: 2,
+    operations: 3,
+    bound: 3,
+    outcomes: &[7],
+    run: &new_lane,
+};
+fn new_lane() -> u64 {
+    with_pool(1, |core| {
+        dawdle();
+        core.submit_with(&TaskOptions::of(Priority::High), |_| Ok(7)).unwrap().get().unwrap()
+    })
+}
+
+#[test]
+fn the_first_task_of_a_priority_is_found() {
+    NEW_LANE.verify();
+}
+
+/// Two threads bring an urgent task each; the second may see that the first has opened the lane.
+///
+/// One outcome: both run.
+const TWO_OPENERS: Model = Model {
+    name: "two first tasks of a priority",
+    threads: 3,
+    operations: 4,
+    bound: 0,
+    outcomes: &[3],
+    run: &two_openers,
+    ..NEW_LANE
+};
+fn two_openers() -> u64 {
+    with_pool(1, |core| {
+        let other = core.clone();
+        let other = thread::spawn(move || {
+            other.submit_with(&TaskOptions::of(Priority::High), |_| Ok(1)).unwrap().get().unwrap()
+        });
+        let mine = core.submit_with(&TaskOptions::of(Priority::High), |_| Ok(2)).unwrap().get().unwrap();
+        mine + other.join().unwrap()
+    })
+}
+
+#[test]
+fn who_sees_a_lane_open_need_not_open_it() {
+    TWO_OPENERS.verify();
+}
+
+/// An urgent task submits its own successor as long as a task of low priority waits. Were that one never looked at, this would not end.
+///
+/// One outcome: it was not passed over more often than is stated.
+const FAIR: Model = Model {
+    name: "an urgent lane that is never empty",
+    operations: 9,
+    bound: 1,
+    outcomes: &[1],
+    run: &fair,
+    ..NEW_LANE
+};
+fn fair() -> u64 {
+    fn urgent(core: &Arc<Core>, passed: &Arc<AtomicU64>, low_ran: &Arc<AtomicU64>) {
+        let (inside, passed, low_ran) = (core.clone(), passed.clone(), low_ran.clone());
+        let task = move |_: &Worker| {
+            if low_ran.load(Relaxed) == 0 {
+                passed.fetch_add(1, Relaxed);
+                urgent(&inside, &passed, &low_ran);
+            }
+            Ok(())
+        };
+        drop(core.submit_with(&TaskOptions::of(Priority::Max), task).unwrap());
+    }
+    with_pool(1, |core| {
+        let (passed, low_ran) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (inside, all) = (core.clone(), passed.clone());
+        let begin = move |_: &Worker| {
+            let low = low_ran.clone();
+            let task = move |_: &Worker| Ok(low.swap(1, Relaxed));
+            let low = inside.submit_with(&TaskOptions::of(Priority::Low), task)?;
+            urgent(&inside, &passed, &low_ran);
+            Ok(low)
+        };
+        // Three lanes are in use, and there is one shard.
+        core.try_submit(begin).unwrap().get().unwrap().get().unwrap();
+        u64::from(all.load(Relaxed) <= u64::from(FAIR_TURN) * 3)
+    })
+}
+
+#[test]
+fn a_low_task_is_not_passed_over_for_ever() {
+    FAIR.verify();
+}
+
+/// A task bound to one of two workers, of whom the other may search and this one sleep.
+///
+/// One outcome: it runs where it is bound.
+const BOUND: Model =
+    Model { group: "places", name: "a bound task", threads: 3, operations: 3, bound: 1, outcomes: &[1], run: &bound };
+fn bound() -> u64 {
+    with_pool(2, |core| {
+        dawdle();
+        core.submit_with(&bound_to(1), |worker| Ok(worker.index() as u64)).unwrap().get().unwrap()
+    })
+}
+
+#[test]
+fn a_bound_task_wakes_its_worker_whoever_searches() {
+    BOUND.verify();
+}
+
+/// A bound task forks, and its jobs stay where it is.
+///
+/// One outcome: both halves ran there.
+const BOUND_FORK: Model =
+    Model { name: "the fork of a bound task", operations: 4, outcomes: &[3], run: &bound_fork, ..BOUND };
+fn bound_fork() -> u64 {
+    with_pool(2, |core| {
+        let fork = |worker: &Worker| {
+            let (a, b) = worker.join(|worker| worker.index() as u64, |worker| worker.index() as u64);
+            Ok(a + 2 * b)
+        };
+        core.submit_with(&bound_to(1), fork).unwrap().get().unwrap()
+    })
+}
+
+#[test]
+fn the_jobs_of_a_bound_task_are_bound() {
+    BOUND_FORK.verify();
+}
+
+/// A pool whose workers take nothing from each other: a task waits for the worker it was dealt to, which may sleep while the other
+/// searches.
+///
+/// One outcome: the worker of the submitter's shard ran it.
+const HELD_BACK: Model = Model { name: "a task that nobody may steal", outcomes: &[0], run: &held_back, ..BOUND };
+fn held_back() -> u64 {
+    let balance = Balance { stealing: false, ..Balance::default() };
+    let core = Arc::new(Core::new(2, &Config { balance, ..small(WhenFull::Block) }).unwrap());
+    let workers = [0, 1].map(|index| {
+        let core = core.clone();
+        thread::spawn(move || core.run_worker(index))
+    });
+    dawdle();
+    let ran = core.try_submit(|worker| Ok(worker.index() as u64)).unwrap().get().unwrap();
+    core.close();
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    ran
+}
+
+#[test]
+fn a_task_that_nobody_may_steal_wakes_its_worker() {
+    HELD_BACK.verify();
+}
+
+/// An urgent task waits for one of low priority that is bound to the other worker, and so lifts it: it lies in two lanes then, and is run
+/// from one of them. Memory that is not given back, or twice, fails the execution.
+///
+/// One outcome: the value.
+const LIFTED: Model =
+    Model { name: "a task that is lifted", operations: 6, outcomes: &[5], run: &lifted, bound: 0, ..BOUND };
+fn lifted() -> u64 {
+    with_pool(2, |core| {
+        let inside = core.clone();
+        let urgent = TaskOptions { priority: Priority::Max, ..bound_to(0) };
+        let task = move |_: &Worker| {
+            let low = TaskOptions { priority: Priority::Low, ..bound_to(1) };
+            inside.submit_with(&low, |_| Ok(5))?.get()
+        };
+        core.submit_with(&urgent, task).unwrap().get().unwrap()
+    })
+}
+
+#[test]
+fn a_lifted_task_runs_once_and_is_freed_once() {
+    LIFTED.verify();
+}
