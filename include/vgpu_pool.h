@@ -430,6 +430,47 @@
 #define VGPU_PINNED_HOST_ALLOC 1
 
 /**
+ * The usual priority. The default.
+ */
+#define VGPU_PRIORITY_NORMAL 0
+
+/**
+ * When there is nothing else to do.
+ */
+#define VGPU_PRIORITY_LOW 1
+
+/**
+ * Before the usual.
+ */
+#define VGPU_PRIORITY_HIGH 2
+
+/**
+ * Before all others.
+ */
+#define VGPU_PRIORITY_MAX 3
+
+/**
+ * The task may run on any worker. The default.
+ */
+#define VGPU_BIND_NONE 0
+
+/**
+ * The task, and the jobs it forks, run on one worker.
+ */
+#define VGPU_BIND_WORKER 1
+
+/**
+ * They run on workers that are pinned to CPUs of one NUMA node.
+ */
+#define VGPU_BIND_NODE 2
+
+/**
+ * They run on workers that are pinned to certain CPUs. If those are just the workers of a node, any of them takes the task; else
+ * it is dealt to the one of them that has the fewest such tasks.
+ */
+#define VGPU_BIND_CPUS 3
+
+/**
  * The outcome of a task that may still be running.
  */
 typedef struct vgpu_future vgpu_future;
@@ -552,7 +593,7 @@ typedef struct vgpu_pool_config {
     /**
      * To whom a worker goes first that looks for work: one of VGPU_VICTIMS_.
      */
-    uint32_t reserved;
+    uint32_t victims;
     /**
      * Called before each task, and before each forked job that the worker took from the public ones; for a profiler. A thread from
      * outside that runs a task because the inbox is full passes UINT32_MAX. May be NULL, as the next ones.
@@ -570,6 +611,26 @@ typedef struct vgpu_pool_config {
      * Called when it has slept.
      */
     vgpu_worker_hook_fn on_unpark;
+    /**
+     * What becomes of tasks submitted from outside: one of VGPU_INBOX_NEAREST, _ROUND_ROBIN and _SHARED.
+     */
+    uint32_t inbox_mode;
+    /**
+     * An inbox with fewer tasks is left to its worker, however long that is busy; 0: 1, which leaves nothing.
+     */
+    uint32_t min_victim_length;
+    /**
+     * A worker whose load is not so far above the thief's keeps its tasks; the load counts 4, 3, 2 or 1 for each task, by priority; 0: 1.
+     */
+    uint32_t imbalance;
+    /**
+     * How often a thief that was beaten to a job tries the same victim again at once; 0: 3; VGPU_STEAL_NO_RETRY: never.
+     */
+    uint32_t steal_retries;
+    /**
+     * How long a thief leaves the worker alone from whom it took a task last, in nanoseconds.
+     */
+    uint64_t steal_cooldown_ns;
 } vgpu_pool_config;
 
 /**
@@ -1746,6 +1807,22 @@ VGPU_API uint32_t vgpu_worker_index(const struct vgpu_worker *worker);
 VGPU_API struct vgpu_worker *vgpu_pool_current_worker(const struct vgpu_pool *pool);
 
 /**
+ * How urgent the running task is: the priority it was submitted with, or a higher one if a more urgent task waits for it.
+ *
+ * @return one of VGPU_PRIORITY_; VGPU_PRIORITY_NORMAL for NULL
+ * @note Thread safety: inside the callback.
+ */
+VGPU_API uint32_t vgpu_worker_task_priority(const struct vgpu_worker *worker);
+
+/**
+ * How often the running task was moved from one worker's inbox to another worker.
+ *
+ * @return 0, or 1, since a task that was taken from another's inbox is run at once; 0 for NULL
+ * @note Thread safety: inside the callback.
+ */
+VGPU_API uint32_t vgpu_worker_task_migrations(const struct vgpu_worker *worker);
+
+/**
  * Says how the running task waits from here on, for futures, groups and the other halves of its forks. What the worker runs while
  * the task waits, and what others run for it, waits as the pool does; so does the next task.
  *
@@ -2038,6 +2115,16 @@ VGPU_API uint32_t vgpu_pinned_node(const struct vgpu_pinned *pinned);
  * @note Thread safety: once, by any thread; neither the program nor the GPU may use the memory any more.
  */
 VGPU_API void vgpu_pinned_release(struct vgpu_pinned *pinned);
+
+/**
+ * Fills task options with the defaults. Programs call the macro vgpu_task_options_init(), which knows the size.
+ *
+ * @param options  where to write; NULL does nothing
+ * @param size     sizeof(vgpu_task_options) as the program was compiled; what lies beyond this library's knowledge is zeroed
+ * @note Thread safety: any thread, each on its own options.
+ */
+VGPU_API void vgpu_task_options_init_sized(struct vgpu_task_options *options,
+                                           uint32_t size);
 
 #ifdef __cplusplus
 }  // extern "C"

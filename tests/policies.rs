@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use vgpu_pool::error::Status;
+use vgpu_pool::error::{Result, Status};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::pool::inbox::FAIR_TURN;
 use vgpu_pool::pool::{
@@ -23,6 +23,11 @@ fn config(workers: usize, balance: Balance) -> Config<'static> {
 
 fn pool(workers: usize, balance: Balance) -> Pool {
     Pool::new(&config(workers, balance)).unwrap()
+}
+
+/// A task's success, whatever it did last.
+fn done<T>(_: T) -> Result<()> {
+    Ok(())
 }
 
 fn await_that(what: &str, condition: impl Fn() -> bool) {
@@ -78,7 +83,7 @@ fn the_most_urgent_task_comes_first_and_equals_come_in_order() {
             let order = order.clone();
             let task = move |worker: &Worker| {
                 assert_eq!(worker.task_priority(), priority);
-                Ok(order.lock().unwrap().push((priority, i)))
+                done(order.lock().unwrap().push((priority, i)))
             };
             futures.push(pool.submit_with(&TaskOptions::of(priority), task).unwrap());
         }
@@ -107,7 +112,7 @@ fn a_low_task_is_passed_over_as_often_as_is_stated_and_no_more() {
     let stopper = Stopper::on(&pool, 0);
     let low = {
         let (passed, seen) = (passed.clone(), seen.clone());
-        let task = move |_: &Worker| Ok(seen.store(passed.load(SeqCst), SeqCst));
+        let task = move |_: &Worker| done(seen.store(passed.load(SeqCst), SeqCst));
         pool.submit_with(&TaskOptions::of(Priority::Low), task).unwrap()
     };
     // The lane is never empty while the low task waits: each urgent task submits its successor.
@@ -165,7 +170,7 @@ fn bound_tasks_run_where_they_are_bound_and_so_do_their_forks() {
             .map(|i| {
                 let at = (i + round) % 3;
                 let priority = PRIORITIES[i % 4];
-                let task = move |worker: &Worker| Ok(fan(worker, 6, at));
+                let task = move |worker: &Worker| done(fan(worker, 6, at));
                 pool.submit_with(&TaskOptions { priority, binding: Binding::Worker(at) }, task).unwrap()
             })
             .collect();
@@ -253,7 +258,7 @@ fn tasks_bound_to_cpus_run_on_their_workers() {
     }
     let topology = Topology::detect(Allocator::SYSTEM).unwrap();
     let cpus: Vec<_> = topology.placement(2).unwrap().cpus.iter().copied().collect();
-    for cpu in cpus.iter().copied() {
+    for &cpu in &cpus {
         let set = CpuSet::parse_list(Allocator::SYSTEM, cpu.to_string().as_bytes(), &"a test").unwrap();
         let options = TaskOptions { binding: Binding::Cpus(&set), ..TaskOptions::default() };
         for _ in 0..50 {
@@ -270,7 +275,7 @@ fn waiting_for_a_less_urgent_task_lifts_it() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let note = |name: &'static str| {
         let order = order.clone();
-        move |_: &Worker| Ok(order.lock().unwrap().push(name))
+        move |_: &Worker| done(order.lock().unwrap().push(name))
     };
     let stopper = Stopper::on(&pool, 0);
     let low = pool.submit_with(&TaskOptions::of(Priority::Low), note("low")).unwrap();
@@ -281,7 +286,7 @@ fn waiting_for_a_less_urgent_task_lifts_it() {
             assert_eq!(worker.task_priority(), Priority::High);
             // With a deadline the waiter does not run the task itself; it is lifted, and run by whoever is free: here, in this wait.
             low.wait_for(Duration::from_secs(20)).unwrap();
-            Ok(order.lock().unwrap().push("high"))
+            done(order.lock().unwrap().push("high"))
         };
         pool.submit_with(&TaskOptions::of(Priority::High), task).unwrap()
     };
@@ -301,7 +306,7 @@ fn a_lifted_task_runs_once_and_its_entries_go() {
     let stopper = Stopper::on(&pool, 0);
     let note = |name: usize| {
         let order = order.clone();
-        move |_: &Worker| Ok(order.lock().unwrap().push(name))
+        move |_: &Worker| done(order.lock().unwrap().push(name))
     };
     let futures: Vec<_> = (0..4).map(|i| pool.submit_with(&TaskOptions::of(Priority::Low), note(i)).unwrap()).collect();
     // Up by one step at a time, several times each, and never down.

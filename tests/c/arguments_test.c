@@ -220,8 +220,8 @@ static void configs(void) {
     vgpu_pool_config_init(&fresh);
     CHECK(fresh.struct_size == sizeof fresh);
     CHECK(fresh.flags == 0 && fresh.num_workers == 0 && fresh.inbox_capacity == 0 && fresh.inbox_full == VGPU_INBOX_FULL_ERROR);
-    CHECK(fresh.reserved == 0 && fresh.wait_policy == VGPU_WAIT_HELP_ANY && fresh.help_depth == 0 && fresh.stack_size == 0 && fresh.name_prefix == NULL && fresh.allocate == NULL);
-    for (bit = 3; bit < 32; bit++) {
+    CHECK(fresh.victims == VGPU_VICTIMS_LOCALITY && fresh.wait_policy == VGPU_WAIT_HELP_ANY && fresh.help_depth == 0 && fresh.stack_size == 0 && fresh.name_prefix == NULL && fresh.allocate == NULL);
+    for (bit = 5; bit < 32; bit++) {
         config = fresh;
         config.flags = (uint32_t)1 << bit;
         bad_config("an unknown flag", &config);
@@ -235,8 +235,8 @@ static void configs(void) {
     config.inbox_full = UINT32_MAX;
     bad_config("an unknown inbox_full", &config);
     config = fresh;
-    config.reserved = 1;
-    bad_config("a reserved field set", &config);
+    config.victims = 3;
+    bad_config("an unknown victims", &config);
     config = fresh;
     config.wait_policy = VGPU_WAIT_BLOCK + 1;
     bad_config("an unknown wait_policy", &config);

@@ -17,7 +17,7 @@ const SCHEDULES: usize = 3_000;
 const SIDE: usize = 3;
 
 fn before(vertex: usize) -> impl Iterator<Item = usize> {
-    let left = (vertex % SIDE != 0).then(|| vertex - 1);
+    let left = (!vertex.is_multiple_of(SIDE)).then(|| vertex - 1);
     left.into_iter().chain(vertex.checked_sub(SIDE))
 }
 
