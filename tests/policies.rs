@@ -25,11 +25,6 @@ fn pool(workers: usize, balance: Balance) -> Pool {
     Pool::new(&config(workers, balance)).unwrap()
 }
 
-/// A task's success, whatever it did last.
-fn done<T>(_: T) -> Result<()> {
-    Ok(())
-}
-
 fn await_that(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -83,7 +78,8 @@ fn the_most_urgent_task_comes_first_and_equals_come_in_order() {
             let order = order.clone();
             let task = move |worker: &Worker| {
                 assert_eq!(worker.task_priority(), priority);
-                done(order.lock().unwrap().push((priority, i)))
+                order.lock().unwrap().push((priority, i));
+                Ok(())
             };
             futures.push(pool.submit_with(&TaskOptions::of(priority), task).unwrap());
         }
@@ -112,7 +108,10 @@ fn a_low_task_is_passed_over_as_often_as_is_stated_and_no_more() {
     let stopper = Stopper::on(&pool, 0);
     let low = {
         let (passed, seen) = (passed.clone(), seen.clone());
-        let task = move |_: &Worker| done(seen.store(passed.load(SeqCst), SeqCst));
+        let task = move |_: &Worker| {
+            seen.store(passed.load(SeqCst), SeqCst);
+            Ok(())
+        };
         pool.submit_with(&TaskOptions::of(Priority::Low), task).unwrap()
     };
     // The lane is never empty while the low task waits: each urgent task submits its successor.
@@ -170,7 +169,10 @@ fn bound_tasks_run_where_they_are_bound_and_so_do_their_forks() {
             .map(|i| {
                 let at = (i + round) % 3;
                 let priority = PRIORITIES[i % 4];
-                let task = move |worker: &Worker| done(fan(worker, 6, at));
+                let task = move |worker: &Worker| {
+                    fan(worker, 6, at);
+                    Ok(())
+                };
                 pool.submit_with(&TaskOptions { priority, binding: Binding::Worker(at) }, task).unwrap()
             })
             .collect();
@@ -275,7 +277,10 @@ fn waiting_for_a_less_urgent_task_lifts_it() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let note = |name: &'static str| {
         let order = order.clone();
-        move |_: &Worker| done(order.lock().unwrap().push(name))
+        move |_: &Worker| {
+            order.lock().unwrap().push(name);
+            Ok(())
+        }
     };
     let stopper = Stopper::on(&pool, 0);
     let low = pool.submit_with(&TaskOptions::of(Priority::Low), note("low")).unwrap();
@@ -286,7 +291,8 @@ fn waiting_for_a_less_urgent_task_lifts_it() {
             assert_eq!(worker.task_priority(), Priority::High);
             // With a deadline the waiter does not run the task itself; it is lifted, and run by whoever is free: here, in this wait.
             low.wait_for(Duration::from_secs(20)).unwrap();
-            done(order.lock().unwrap().push("high"))
+            order.lock().unwrap().push("high");
+            Ok(())
         };
         pool.submit_with(&TaskOptions::of(Priority::High), task).unwrap()
     };
@@ -306,7 +312,10 @@ fn a_lifted_task_runs_once_and_its_entries_go() {
     let stopper = Stopper::on(&pool, 0);
     let note = |name: usize| {
         let order = order.clone();
-        move |_: &Worker| done(order.lock().unwrap().push(name))
+        move |_: &Worker| {
+            order.lock().unwrap().push(name);
+            Ok(())
+        }
     };
     let futures: Vec<_> = (0..4).map(|i| pool.submit_with(&TaskOptions::of(Priority::Low), note(i)).unwrap()).collect();
     // Up by one step at a time, several times each, and never down.
