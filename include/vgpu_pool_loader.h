@@ -50,6 +50,12 @@ typedef struct vgpu_pool_api {
     uint32_t (*pool_num_workers)(const struct vgpu_pool *pool);
     /** vgpu_pool_submit() */
     vgpu_status (*pool_submit)(struct vgpu_pool *pool, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future);
+    /** vgpu_pool_submit_with() */
+    vgpu_status (*pool_submit_with)(struct vgpu_pool *pool, const struct vgpu_task_options *options, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future);
+    /** vgpu_pool_set_victims() */
+    vgpu_status (*pool_set_victims)(struct vgpu_pool *pool, uint32_t order);
+    /** vgpu_pool_set_inbox_mode() */
+    vgpu_status (*pool_set_inbox_mode)(struct vgpu_pool *pool, uint32_t mode);
     /** vgpu_pool_submit_in() */
     vgpu_status (*pool_submit_in)(struct vgpu_pool *pool, struct vgpu_task_storage *storage, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future);
     /** vgpu_pool_wait_all() */
@@ -78,6 +84,8 @@ typedef struct vgpu_pool_api {
     int32_t (*future_is_ready)(const struct vgpu_future *future);
     /** vgpu_future_cancel() */
     vgpu_status (*future_cancel)(struct vgpu_future *future);
+    /** vgpu_future_raise_priority() */
+    vgpu_status (*future_raise_priority)(struct vgpu_future *future, uint32_t priority);
     /** vgpu_future_on_complete() */
     vgpu_status (*future_on_complete)(struct vgpu_future *future, vgpu_completion_fn function, void *user_data);
     /** vgpu_future_release() */
@@ -86,6 +94,8 @@ typedef struct vgpu_pool_api {
     vgpu_status (*group_create)(struct vgpu_pool *pool, struct vgpu_group **group);
     /** vgpu_group_submit() */
     vgpu_status (*group_submit)(struct vgpu_group *group, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy);
+    /** vgpu_group_submit_with() */
+    vgpu_status (*group_submit_with)(struct vgpu_group *group, const struct vgpu_task_options *options, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy);
     /** vgpu_group_submit_batch() */
     vgpu_status (*group_submit_batch)(struct vgpu_group *group, vgpu_task_fn function, void *const *user_data, size_t count, vgpu_destroy_fn destroy, size_t *submitted);
     /** vgpu_group_wait() */
@@ -134,6 +144,10 @@ typedef struct vgpu_pool_api {
     uint32_t (*worker_index)(const struct vgpu_worker *worker);
     /** vgpu_pool_current_worker() */
     struct vgpu_worker *(*pool_current_worker)(const struct vgpu_pool *pool);
+    /** vgpu_worker_task_priority() */
+    uint32_t (*worker_task_priority)(const struct vgpu_worker *worker);
+    /** vgpu_worker_task_migrations() */
+    uint32_t (*worker_task_migrations)(const struct vgpu_worker *worker);
     /** vgpu_worker_set_wait_policy() */
     vgpu_status (*worker_set_wait_policy)(const struct vgpu_worker *worker, uint32_t policy, uint32_t *previous);
     /** vgpu_sgemm() */
@@ -176,6 +190,8 @@ typedef struct vgpu_pool_api {
     uint32_t (*pinned_node)(const struct vgpu_pinned *pinned);
     /** vgpu_pinned_release() */
     void (*pinned_release)(struct vgpu_pinned *pinned);
+    /** vgpu_task_options_init_sized() */
+    void (*task_options_init_sized)(struct vgpu_task_options *options, uint32_t size);
 } vgpu_pool_api;
 
 /** Finds a function by its name; NULL if there is none. For programs that have a dlsym() of their own. */
@@ -235,6 +251,9 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_pool_destroy",
     "vgpu_pool_num_workers",
     "vgpu_pool_submit",
+    "vgpu_pool_submit_with",
+    "vgpu_pool_set_victims",
+    "vgpu_pool_set_inbox_mode",
     "vgpu_pool_submit_in",
     "vgpu_pool_wait_all",
     "vgpu_available_cpus",
@@ -249,10 +268,12 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_future_wait_for",
     "vgpu_future_is_ready",
     "vgpu_future_cancel",
+    "vgpu_future_raise_priority",
     "vgpu_future_on_complete",
     "vgpu_future_release",
     "vgpu_group_create",
     "vgpu_group_submit",
+    "vgpu_group_submit_with",
     "vgpu_group_submit_batch",
     "vgpu_group_wait",
     "vgpu_group_destroy",
@@ -277,6 +298,8 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_graph_destroy",
     "vgpu_worker_index",
     "vgpu_pool_current_worker",
+    "vgpu_worker_task_priority",
+    "vgpu_worker_task_migrations",
     "vgpu_worker_set_wait_policy",
     "vgpu_sgemm",
     "vgpu_dgemm",
@@ -298,6 +321,7 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_pinned_data",
     "vgpu_pinned_node",
     "vgpu_pinned_release",
+    "vgpu_task_options_init_sized",
 };
 
 int vgpu_pool_load_with(vgpu_pool_find_fn find, void *context, char *message, size_t size) {
@@ -388,6 +412,18 @@ vgpu_status vgpu_pool_submit(struct vgpu_pool *pool, vgpu_task_fn function, void
     if (vgpu_pool_loaded.pool_submit == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.pool_submit(pool, function, user_data, destroy, future);
 }
+vgpu_status vgpu_pool_submit_with(struct vgpu_pool *pool, const struct vgpu_task_options *options, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future) {
+    if (vgpu_pool_loaded.pool_submit_with == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_submit_with(pool, options, function, user_data, destroy, future);
+}
+vgpu_status vgpu_pool_set_victims(struct vgpu_pool *pool, uint32_t order) {
+    if (vgpu_pool_loaded.pool_set_victims == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_set_victims(pool, order);
+}
+vgpu_status vgpu_pool_set_inbox_mode(struct vgpu_pool *pool, uint32_t mode) {
+    if (vgpu_pool_loaded.pool_set_inbox_mode == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_set_inbox_mode(pool, mode);
+}
 vgpu_status vgpu_pool_submit_in(struct vgpu_pool *pool, struct vgpu_task_storage *storage, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future) {
     if (vgpu_pool_loaded.pool_submit_in == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.pool_submit_in(pool, storage, function, user_data, destroy, future);
@@ -444,6 +480,10 @@ vgpu_status vgpu_future_cancel(struct vgpu_future *future) {
     if (vgpu_pool_loaded.future_cancel == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.future_cancel(future);
 }
+vgpu_status vgpu_future_raise_priority(struct vgpu_future *future, uint32_t priority) {
+    if (vgpu_pool_loaded.future_raise_priority == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.future_raise_priority(future, priority);
+}
 vgpu_status vgpu_future_on_complete(struct vgpu_future *future, vgpu_completion_fn function, void *user_data) {
     if (vgpu_pool_loaded.future_on_complete == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.future_on_complete(future, function, user_data);
@@ -459,6 +499,10 @@ vgpu_status vgpu_group_create(struct vgpu_pool *pool, struct vgpu_group **group)
 vgpu_status vgpu_group_submit(struct vgpu_group *group, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy) {
     if (vgpu_pool_loaded.group_submit == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.group_submit(group, function, user_data, destroy);
+}
+vgpu_status vgpu_group_submit_with(struct vgpu_group *group, const struct vgpu_task_options *options, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy) {
+    if (vgpu_pool_loaded.group_submit_with == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.group_submit_with(group, options, function, user_data, destroy);
 }
 vgpu_status vgpu_group_submit_batch(struct vgpu_group *group, vgpu_task_fn function, void *const *user_data, size_t count, vgpu_destroy_fn destroy, size_t *submitted) {
     if (vgpu_pool_loaded.group_submit_batch == NULL) { return VGPU_ERROR_UNSUPPORTED; }
@@ -556,6 +600,14 @@ struct vgpu_worker *vgpu_pool_current_worker(const struct vgpu_pool *pool) {
     if (vgpu_pool_loaded.pool_current_worker == NULL) { return NULL; }
     return vgpu_pool_loaded.pool_current_worker(pool);
 }
+uint32_t vgpu_worker_task_priority(const struct vgpu_worker *worker) {
+    if (vgpu_pool_loaded.worker_task_priority == NULL) { return 0; }
+    return vgpu_pool_loaded.worker_task_priority(worker);
+}
+uint32_t vgpu_worker_task_migrations(const struct vgpu_worker *worker) {
+    if (vgpu_pool_loaded.worker_task_migrations == NULL) { return 0; }
+    return vgpu_pool_loaded.worker_task_migrations(worker);
+}
 vgpu_status vgpu_worker_set_wait_policy(const struct vgpu_worker *worker, uint32_t policy, uint32_t *previous) {
     if (vgpu_pool_loaded.worker_set_wait_policy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.worker_set_wait_policy(worker, policy, previous);
@@ -639,6 +691,10 @@ uint32_t vgpu_pinned_node(const struct vgpu_pinned *pinned) {
 void vgpu_pinned_release(struct vgpu_pinned *pinned) {
     if (vgpu_pool_loaded.pinned_release == NULL) { return; }
     vgpu_pool_loaded.pinned_release(pinned);
+}
+void vgpu_task_options_init_sized(struct vgpu_task_options *options, uint32_t size) {
+    if (vgpu_pool_loaded.task_options_init_sized == NULL) { return; }
+    vgpu_pool_loaded.task_options_init_sized(options, size);
 }
 #endif
 
