@@ -89,6 +89,9 @@ help:
 	@echo 'make header     writes include/vgpu_pool.h and abi/exports.txt from src/capi/'
 	@echo 'make install    PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) DESTDIR=$(DESTDIR)'
 	@echo 'make deb        two Debian packages, in $(TARGET)/deb'
+	@echo 'make docs       the manual as HTML and man pages, in $(TARGET)/docs'
+	@echo 'make fuzz       ten minutes of calls of the C API in any order, under AddressSanitizer; needs a nightly toolchain'
+	@echo 'make fuzz-plant plants a bug in a copy, and asks that fuzzing finds it'
 	@echo 'make abi        the binary interface against the one in abi/; fails on a break'
 	@echo 'make abi-update writes abi/ anew, after an intended change'
 	@echo 'make uninstall  takes away what install put there'
@@ -180,7 +183,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
 	    '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME).'*
 
-.PHONY: deb abi abi-update test-adapters
+.PHONY: deb abi abi-update test-adapters docs fuzz fuzz-plant
 # Two Debian packages, in $(TARGET)/deb.
 deb: lib
 	@scripts/deb.sh $(TARGET)/deb
@@ -191,6 +194,18 @@ abi:
 # After an intended change, in the same commit.
 abi-update:
 	@scripts/abi.sh update
+
+# The manual, in $(TARGET)/docs.
+docs:
+	@scripts/docs.sh $(abspath $(TARGET))/docs
+
+# Ten minutes of calls in any order; FUZZ_SECONDS says otherwise.
+FUZZ_SECONDS ?= 600
+fuzz:
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
+
+fuzz-plant:
+	@scripts/fuzz.sh plant
 
 # ---- the examples ----
 

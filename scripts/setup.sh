@@ -17,6 +17,7 @@ need pkg-config pkg-config
 need cmake cmake
 need dpkg-architecture dpkg-dev
 need abidiff abigail-tools
+need doxygen doxygen
 need python3 python3
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 # The hosts of the adapters.

@@ -90,6 +90,7 @@ step 'examples run' run_examples
 step 'npy_gemm against NumPy' npy
 step 'Python package' scripts/python_test.sh
 step 'valgrind' make --no-print-directory valgrind
+step 'manual' make --no-print-directory docs
 step 'install' scripts/install_test.sh
 step 'guests with several NUMA nodes' guests
 

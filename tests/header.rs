@@ -224,3 +224,30 @@ fn every_function_and_struct_is_documented() {
     }
     assert!(bare.is_empty(), "no documentation in the header for:\n  {}", bare.join("\n  "));
 }
+
+/// Every row of the guarantees names tests, each by its file and by something that stands in it.
+#[test]
+fn every_guarantee_names_tests_that_are_there() {
+    let guarantees = read(&root().join("docs/guarantees.md"));
+    let mut missing = Vec::new();
+    let mut rows = 0;
+    for row in guarantees.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promised")) {
+        let shown = row.trim_end_matches(['|', ' ']).rsplit('|').next().unwrap_or_default();
+        let mut text = String::new();
+        let mut names = 0;
+        for name in shown.split('`').skip(1).step_by(2) {
+            if name.contains('/') {
+                text = fs::read_to_string(root().join(name)).unwrap_or_default();
+            } else if text.contains(name) {
+                names += 1;
+            } else {
+                missing.push(name);
+            }
+        }
+        rows += 1;
+        if names == 0 {
+            missing.push(row);
+        }
+    }
+    assert!(rows > 30 && missing.is_empty(), "docs/guarantees.md names what is not there:\n  {}", missing.join("\n  "));
+}
