@@ -73,6 +73,16 @@ class config {
         settings_.on_worker_stop = stop;
         return set(settings_.worker_user_data, user_data);
     }
+    /**
+     * Functions called on each worker's thread around whatever it runs, and around its sleep; any may be NULL. They get the
+     * user_data of hooks(), and must not throw.
+     */
+    config &watch(vgpu_worker_hook_fn work_begin, vgpu_worker_hook_fn work_end, vgpu_worker_hook_fn park, vgpu_worker_hook_fn unpark) noexcept {
+        settings_.on_work_begin = work_begin;
+        settings_.on_work_end = work_end;
+        settings_.on_park = park;
+        return set(settings_.on_unpark, unpark);
+    }
     /** Where the pool's memory comes from, and where it goes back to; both are called from any thread. */
     config &allocator(vgpu_allocate_fn allocate, vgpu_free_fn free, void *context) noexcept {
         settings_.allocate = allocate;

@@ -179,7 +179,7 @@ static int32_t add_range(vgpu_worker *worker, void *user_data, size_t begin, siz
 static void two_libraries(void) {
     struct library other;
     vgpu_pool_config config;
-    vgpu_pool *theirs = NULL;
+    vgpu_pool *theirs = NULL, *none = NULL;
     vgpu_pool *const ours = make_pool(2);
     size_t covered = 0;
     section("two libraries in one process, each with its pools and its errors");
@@ -192,10 +192,8 @@ static void two_libraries(void) {
     CHECK_OK(vgpu_parallel_for(ours, 1000, 1, add_range, &covered));
     CHECK(covered == 2000);
     config.num_workers = 1000000;
-    CHECK(other.create(&config, &theirs) == VGPU_ERROR_INVALID_ARGUMENT && theirs == NULL);
+    CHECK(other.create(&config, &none) == VGPU_ERROR_INVALID_ARGUMENT && none == NULL);
     CHECK(strstr(other.message(), "1000000") != NULL && strstr(vgpu_last_error_message(), "1000000") == NULL);
-    config.num_workers = 2;
-    CHECK_OK(other.create(&config, &theirs));
     CHECK_OK(vgpu_pool_destroy(ours));
     CHECK_OK(other.loop(theirs, 1000, 1, add_range, &covered));
     CHECK_OK(other.destroy(theirs));
@@ -240,6 +238,7 @@ static int end_of_child(void (*body)(void)) {
     const pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
+        check_failures = 0;
         body();
         _exit(check_failures == 0 ? 0 : 99);
     }
@@ -341,11 +340,11 @@ static int32_t fork_task(vgpu_worker *worker, void *user_data) {
 
 static int stop_churning;
 
-/* Everything that has a moment to fork at. */
+/* Everything that has a moment to fork at. But AddressSanitizer forks with its own locks held by whoever makes a thread. */
 static void *churn(void *user_data) {
     vgpu_pool *const shared = user_data;
     while (!value_of(&stop_churning)) {
-        vgpu_pool *const pool = make_pool(2);
+        vgpu_pool *const pool = UNDER_ASAN ? shared : make_pool(2);
         vgpu_group *group = NULL;
         size_t covered = 0;
         int ran = 0;
@@ -353,7 +352,7 @@ static void *churn(void *user_data) {
         CHECK_OK(vgpu_group_create(pool, &group));
         CHECK_OK(vgpu_group_submit(group, count_task, &ran, NULL));
         CHECK_OK(vgpu_group_destroy(group));
-        CHECK_OK(vgpu_pool_destroy(pool));
+        if (pool != shared) CHECK_OK(vgpu_pool_destroy(pool));
         CHECK(ran == 1);
     }
     return NULL;

@@ -218,10 +218,10 @@ class counting_resource : public std::pmr::memory_resource {
 };
 
 void settings() {
-    std::atomic<int> started{0}, stopped{0};
+    std::atomic<int> started{0}, stopped{0}, begun{0}, ended{0}, parked{0}, unparked{0};
     struct hooks {
-        std::atomic<int> *started, *stopped;
-    } both{&started, &stopped};
+        std::atomic<int> *started, *stopped, *begun, *ended, *parked, *unparked;
+    } both{&started, &stopped, &begun, &ended, &parked, &unparked};
     counting_resource memory;
     {
         vgpu::pool pool(workers(2)
@@ -232,7 +232,11 @@ void settings() {
                             .keep_signals()
                             .memory(memory)
                             .hooks([](void *data, std::uint32_t) { ++*static_cast<hooks *>(data)->started; },
-                                   [](void *data, std::uint32_t) { ++*static_cast<hooks *>(data)->stopped; }, &both));
+                                   [](void *data, std::uint32_t) { ++*static_cast<hooks *>(data)->stopped; }, &both)
+                            .watch([](void *data, std::uint32_t) { ++*static_cast<hooks *>(data)->begun; },
+                                   [](void *data, std::uint32_t) { ++*static_cast<hooks *>(data)->ended; },
+                                   [](void *data, std::uint32_t) { ++*static_cast<hooks *>(data)->parked; },
+                                   [](void *data, std::uint32_t) { ++*static_cast<hooks *>(data)->unparked; }));
         const std::string name = pool.run([] {
             char text[32] = "";
             std::FILE *file = std::fopen("/proc/thread-self/comm", "r");
@@ -249,6 +253,7 @@ void settings() {
         memory.empty = false;
     }
     CHECK(started == 2 && stopped == 2);
+    CHECK(begun > 0 && begun == ended && parked == unparked);
     CHECK(memory.outstanding == 0);
     memory.empty = true;
     CHECK(status_of([&] { vgpu::pool none(workers(1).memory(memory)); }) == VGPU_ERROR_OUT_OF_MEMORY);
