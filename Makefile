@@ -45,7 +45,7 @@ CXXFLAGS   ?= -O2 -g
 C_STD      ?= -std=c99
 CXX_STD    ?= -std=c++11
 EX         := $(TARGET)/examples-c
-EXAMPLES   := $(EX)/hello $(EX)/graph $(EX)/gemm $(EX)/npy_gemm $(EX)/exceptions
+EXAMPLES   := $(EX)/hello $(EX)/graph $(EX)/gemm $(EX)/npy_gemm $(EX)/lfsr $(EX)/exceptions
 # Found beside the program, wherever the folder is moved.
 RPATH       = -Wl,-rpath,'$$ORIGIN/../lib'
 USE_LIB     = -L$(OUT) -lvgpu_pool $(RPATH)
@@ -229,6 +229,11 @@ $(EX)/gemm: examples-c/gemm.c examples-c/peak.c examples-c/peak.h $(LIBRARY)
 $(EX)/npy_gemm: examples-c/npy_gemm.c examples-c/npy.c examples-c/npy.h $(LIBRARY)
 	@mkdir -p $(@D)
 	$(COMPILE_C) -o $@ examples-c/npy_gemm.c examples-c/npy.c $(USE_LIB)
+
+# Its progress is an atomic counter, which C has since C11.
+$(EX)/lfsr: examples-c/lfsr.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) -I$(TARGET)/include -o $@ $< $(USE_LIB)
 
 $(EX)/exceptions: examples-c/exceptions.cpp $(LIBRARY)
 	@mkdir -p $(@D)

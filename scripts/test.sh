@@ -64,7 +64,7 @@ npy() {
         "$python" scripts/npy_test.py "$target/examples-c/npy_gemm" "$target/data"
 }
 run_examples() {
-    "$target/examples-c/hello" && "$target/examples-c/graph" && "$target/examples-c/exceptions" && "$target/examples-c/gemm" 300 5
+    "$target/examples-c/hello" && "$target/examples-c/graph" && "$target/examples-c/exceptions" && "$target/examples-c/gemm" 300 5 && scripts/lfsr_test.sh "$target/examples-c/lfsr"
 }
 
 step 'tools' scripts/setup.sh
