@@ -631,6 +631,16 @@ typedef struct vgpu_pool_config {
      * How long a thief leaves the worker alone from whom it took a task last, in nanoseconds.
      */
     uint64_t steal_cooldown_ns;
+    /**
+     * How many workers have places at least, where their number follows the load: it begins here, grows when work comes and all that have
+     * places are busy, up to num_workers or to what the process's cgroup grants, and shrinks when the last one has slept for 200 ms.
+     * The others rest. 0: all have places for good.
+     */
+    uint32_t min_workers;
+    /**
+     * How many workers there are beyond num_workers, to stand in for those between vgpu_blocking_begin() and vgpu_blocking_end().
+     */
+    uint32_t spare_workers;
 } vgpu_pool_config;
 
 /**
@@ -1077,6 +1087,25 @@ VGPU_API vgpu_status vgpu_pool_destroy(struct vgpu_pool *pool);
  * @note Thread safety: any thread.
  */
 VGPU_API uint32_t vgpu_pool_num_workers(const struct vgpu_pool *pool);
+
+/**
+ * How many workers of a pool have places now; the others rest. 0 for NULL.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API uint32_t vgpu_pool_active_workers(const struct vgpu_pool *pool);
+
+/**
+ * Lets at most so many workers have places by load from now on, but at least min_workers. Those that lose their places finish what
+ * they have begun. In a pool whose number of workers is fixed nothing changes.
+ *
+ * @param pool     the pool
+ * @param workers  how many; 0 takes the limit back
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL
+ * @note Thread safety: any thread, tasks included. Does not block.
+ */
+VGPU_API vgpu_status vgpu_pool_limit_workers(struct vgpu_pool *pool,
+                                             uint32_t workers);
 
 /**
  * Submits a task: it runs once, on some worker.
@@ -1835,6 +1864,26 @@ VGPU_API uint32_t vgpu_worker_task_migrations(const struct vgpu_worker *worker);
 VGPU_API VGPU_NODISCARD vgpu_status vgpu_worker_set_wait_policy(const struct vgpu_worker *worker,
                                                                 uint32_t policy,
                                                                 uint32_t *previous);
+
+/**
+ * Says that the task blocks from here on, such as in a read from a file or in a wait for a lock: the worker's place is lent to
+ * another until vgpu_blocking_end(), so that as many work as before. All the worker's forks are made public first, since what the task
+ * waits for may depend on them. Between the two, fork, submit and wait as anywhere.
+ *
+ * A pool has somebody to lend to if it was made with spare_workers, or while fewer workers have places than it has.
+ *
+ * @param worker  what the callback was passed; NULL does nothing
+ * @note Thread safety: inside the callback. To be ended in the same callback; may be nested.
+ */
+VGPU_API void vgpu_blocking_begin(struct vgpu_worker *worker);
+
+/**
+ * Ends what vgpu_blocking_begin() began: once for each.
+ *
+ * @param worker  what was passed there
+ * @note Thread safety: inside the callback.
+ */
+VGPU_API void vgpu_blocking_end(struct vgpu_worker *worker);
 
 /**
  * C = alpha * op(A) * op(B) + beta * C in single precision, on the workers of the pool.

@@ -48,6 +48,10 @@ typedef struct vgpu_pool_api {
     vgpu_status (*pool_destroy)(struct vgpu_pool *pool);
     /** vgpu_pool_num_workers() */
     uint32_t (*pool_num_workers)(const struct vgpu_pool *pool);
+    /** vgpu_pool_active_workers() */
+    uint32_t (*pool_active_workers)(const struct vgpu_pool *pool);
+    /** vgpu_pool_limit_workers() */
+    vgpu_status (*pool_limit_workers)(struct vgpu_pool *pool, uint32_t workers);
     /** vgpu_pool_submit() */
     vgpu_status (*pool_submit)(struct vgpu_pool *pool, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future);
     /** vgpu_pool_submit_with() */
@@ -150,6 +154,10 @@ typedef struct vgpu_pool_api {
     uint32_t (*worker_task_migrations)(const struct vgpu_worker *worker);
     /** vgpu_worker_set_wait_policy() */
     vgpu_status (*worker_set_wait_policy)(const struct vgpu_worker *worker, uint32_t policy, uint32_t *previous);
+    /** vgpu_blocking_begin() */
+    void (*blocking_begin)(struct vgpu_worker *worker);
+    /** vgpu_blocking_end() */
+    void (*blocking_end)(struct vgpu_worker *worker);
     /** vgpu_sgemm() */
     vgpu_status (*sgemm)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
     /** vgpu_dgemm() */
@@ -250,6 +258,8 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_pool_create",
     "vgpu_pool_destroy",
     "vgpu_pool_num_workers",
+    "vgpu_pool_active_workers",
+    "vgpu_pool_limit_workers",
     "vgpu_pool_submit",
     "vgpu_pool_submit_with",
     "vgpu_pool_set_victims",
@@ -301,6 +311,8 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_worker_task_priority",
     "vgpu_worker_task_migrations",
     "vgpu_worker_set_wait_policy",
+    "vgpu_blocking_begin",
+    "vgpu_blocking_end",
     "vgpu_sgemm",
     "vgpu_dgemm",
     "vgpu_fork_layout",
@@ -407,6 +419,14 @@ vgpu_status vgpu_pool_destroy(struct vgpu_pool *pool) {
 uint32_t vgpu_pool_num_workers(const struct vgpu_pool *pool) {
     if (vgpu_pool_loaded.pool_num_workers == NULL) { return 0; }
     return vgpu_pool_loaded.pool_num_workers(pool);
+}
+uint32_t vgpu_pool_active_workers(const struct vgpu_pool *pool) {
+    if (vgpu_pool_loaded.pool_active_workers == NULL) { return 0; }
+    return vgpu_pool_loaded.pool_active_workers(pool);
+}
+vgpu_status vgpu_pool_limit_workers(struct vgpu_pool *pool, uint32_t workers) {
+    if (vgpu_pool_loaded.pool_limit_workers == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_limit_workers(pool, workers);
 }
 vgpu_status vgpu_pool_submit(struct vgpu_pool *pool, vgpu_task_fn function, void *user_data, vgpu_destroy_fn destroy, struct vgpu_future **future) {
     if (vgpu_pool_loaded.pool_submit == NULL) { return VGPU_ERROR_UNSUPPORTED; }
@@ -611,6 +631,14 @@ uint32_t vgpu_worker_task_migrations(const struct vgpu_worker *worker) {
 vgpu_status vgpu_worker_set_wait_policy(const struct vgpu_worker *worker, uint32_t policy, uint32_t *previous) {
     if (vgpu_pool_loaded.worker_set_wait_policy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.worker_set_wait_policy(worker, policy, previous);
+}
+void vgpu_blocking_begin(struct vgpu_worker *worker) {
+    if (vgpu_pool_loaded.blocking_begin == NULL) { return; }
+    vgpu_pool_loaded.blocking_begin(worker);
+}
+void vgpu_blocking_end(struct vgpu_worker *worker) {
+    if (vgpu_pool_loaded.blocking_end == NULL) { return; }
+    vgpu_pool_loaded.blocking_end(worker);
 }
 vgpu_status vgpu_sgemm(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
     if (vgpu_pool_loaded.sgemm == NULL) { return VGPU_ERROR_UNSUPPORTED; }

@@ -162,6 +162,12 @@ pub struct vgpu_pool_config {
     pub steal_retries: u32,
     /// How long a thief leaves the worker alone from whom it took a task last, in nanoseconds.
     pub steal_cooldown_ns: u64,
+    /// How many workers have places at least, where their number follows the load: it begins here, grows when work comes and all that have
+    /// places are busy, up to num_workers or to what the process's cgroup grants, and shrinks when the last one has slept for 200 ms.
+    /// The others rest. 0: all have places for good.
+    pub min_workers: u32,
+    /// How many workers there are beyond num_workers, to stand in for those between vgpu_blocking_begin() and vgpu_blocking_end().
+    pub spare_workers: u32,
 }
 
 /// The longest name prefix in bytes.
@@ -196,6 +202,8 @@ unsafe impl Sized32 for vgpu_pool_config {
         imbalance: 0,
         steal_retries: 0,
         steal_cooldown_ns: 0,
+        min_workers: 0,
+        spare_workers: 0,
     };
 }
 
@@ -255,6 +263,8 @@ impl vgpu_pool_config {
         let name_prefix = unsafe { prefix(self.name_prefix)? };
         Ok(Config {
             workers: self.num_workers as usize,
+            min_workers: self.min_workers as usize,
+            spare_workers: self.spare_workers as usize,
             pinning,
             inbox_capacity: self.inbox_capacity as usize,
             when_full,

@@ -87,6 +87,29 @@ pub unsafe extern "C" fn vgpu_pool_num_workers(pool: *const vgpu_pool) -> u32 {
     optional(pool).map_or(0, |pool| pool.workers() as u32)
 }
 
+/// How many workers of a pool have places now; the others rest. 0 for NULL.
+///
+/// @note Thread safety: any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_active_workers(pool: *const vgpu_pool) -> u32 {
+    optional(pool).map_or(0, |pool| pool.active_workers() as u32)
+}
+
+/// Lets at most so many workers have places by load from now on, but at least min_workers. Those that lose their places finish what
+/// they have begun. In a pool whose number of workers is fixed nothing changes.
+///
+/// @param pool     the pool
+/// @param workers  how many; 0 takes the limit back
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL
+/// @note Thread safety: any thread, tasks included. Does not block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_limit_workers(pool: *mut vgpu_pool, workers: u32) -> vgpu_status {
+    guard(|| {
+        required(pool, "pool")?.pool.limit_workers(workers as usize);
+        Ok(())
+    })
+}
+
 /// Submits a task: it runs once, on some worker.
 ///
 /// Tasks submitted by one thread are started in the order in which it submitted them, as long as they fit one shard of

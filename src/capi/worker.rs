@@ -86,3 +86,27 @@ pub unsafe extern "C" fn vgpu_worker_set_wait_policy(
         Ok(())
     })
 }
+
+/// Says that the task blocks from here on, such as in a read from a file or in a wait for a lock: the worker's place is lent to
+/// another until vgpu_blocking_end(), so that as many work as before. All the worker's forks are made public first, since what the task
+/// waits for may depend on them. Between the two, fork, submit and wait as anywhere.
+///
+/// A pool has somebody to lend to if it was made with spare_workers, or while fewer workers have places than it has.
+///
+/// @param worker  what the callback was passed; NULL does nothing
+/// @note Thread safety: inside the callback. To be ended in the same callback; may be nested.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_blocking_begin(worker: *mut vgpu_worker) {
+    // SAFETY: what callbacks are passed points to a worker, or is NULL.
+    unsafe { worker.cast::<Worker>().as_ref() }.inspect(|worker| worker.begin_blocking());
+}
+
+/// Ends what vgpu_blocking_begin() began: once for each.
+///
+/// @param worker  what was passed there
+/// @note Thread safety: inside the callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_blocking_end(worker: *mut vgpu_worker) {
+    // SAFETY: what callbacks are passed points to a worker, or is NULL.
+    unsafe { worker.cast::<Worker>().as_ref() }.inspect(|worker| worker.end_blocking());
+}

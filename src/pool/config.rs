@@ -105,6 +105,12 @@ pub const MAX_INBOX_CAPACITY: usize = 1 << 24;
 pub struct Config<'a> {
     /// How many workers; 0 means as many as the process may use at a time.
     pub workers: usize,
+    /// How many of them have places at least, where their number follows the load: it begins here, grows when work comes and all that have
+    /// places are busy, up to `workers` or to what the process's cgroup grants, and shrinks when the last one has slept for 200 ms.
+    /// The others rest. 0 means that all have places for good.
+    pub min_workers: usize,
+    /// How many workers there are beyond `workers`, to stand in for those in [blocking regions](super::Worker::blocking).
+    pub spare_workers: usize,
     /// Whether they are pinned.
     pub pinning: Pinning,
     /// Tasks each shard of the inbox holds, rounded up to a power of two; 0 means [`DEFAULT_INBOX_CAPACITY`].
@@ -136,6 +142,8 @@ impl Default for Config<'_> {
     fn default() -> Self {
         Config {
             workers: 0,
+            min_workers: 0,
+            spare_workers: 0,
             pinning: Pinning::default(),
             inbox_capacity: 0,
             when_full: WhenFull::default(),

@@ -9,6 +9,7 @@ use super::counters::{Counters, Statistics};
 use super::detached::{Batch, Detached};
 use super::fork_join::Job;
 use super::future::Future;
+use super::governor::Governor;
 use super::group::GroupCore;
 use super::inbox::{Destination, Inbox};
 use super::options::TaskOptions;
@@ -25,6 +26,7 @@ use crate::protocol::countdown::{Finished, MAX_COUNT, Refused};
 use crate::protocol::deque::Deque;
 use crate::protocol::event_count::EventCount;
 use crate::protocol::last_helper::LastHelper;
+use crate::protocol::roster::Roster;
 use crate::protocol::shutdown::Shutdown;
 use crate::sync::{Hint, spin_loop, thread_slot};
 use core::iter;
@@ -51,6 +53,7 @@ pub struct Core {
     when_full: WhenFull,
     last_helper: LastHelper,
     statistics: Statistics,
+    governor: Governor,
     trace: Trace,
     wait_policy: WaitPolicy,
     help_depth: u32,
@@ -62,6 +65,16 @@ fn refusal(reason: Refused) -> Error {
     match reason {
         Refused::Closed => error!(Closed, "the pool is being destroyed and takes no new tasks from outside"),
         Refused::Full => error!(QueueFull, "the pool holds {} tasks, more than it can count", MAX_COUNT),
+    }
+}
+
+/// Who has a place among so many workers, the spare ones included.
+fn roster(workers: usize, config: &Config<'_>) -> Roster {
+    let most = workers.saturating_sub(config.spare_workers).max(1);
+    match config.min_workers {
+        0 if most == workers => Roster::fixed(workers),
+        0 => Roster::varying(most, most),
+        least => Roster::varying(least.min(most), most),
     }
 }
 
@@ -97,11 +110,12 @@ impl Core {
             seats,
             balance,
             victims: Hint::new(balance.victims as u32),
-            sleep: EventCount::new(allocator, workers)?,
+            sleep: EventCount::with_roster(allocator, workers, roster(workers, config))?,
             shutdown: Shutdown::new(),
             when_full,
             last_helper: LastHelper::new(workers),
             statistics: Statistics::new(allocator, workers)?,
+            governor: Governor::new(),
             trace: Trace::new(allocator, workers, config.hooks)?,
             wait_policy,
             help_depth: match config.help_depth {
@@ -166,6 +180,20 @@ impl Core {
         &self.statistics
     }
 
+    pub(crate) fn governor(&self) -> &Governor {
+        &self.governor
+    }
+
+    pub(crate) fn governor_mut(&mut self) -> &mut Governor {
+        &mut self.governor
+    }
+
+    /// See [`Pool::limit_workers`](super::Pool::limit_workers).
+    pub fn limit_workers(&self, workers: usize) {
+        let most = if workers == 0 { usize::MAX } else { workers };
+        self.governor.wish(self.sleep.roster(), most.min(self.workers()));
+    }
+
     pub(crate) fn trace(&self) -> &Trace {
         &self.trace
     }
@@ -215,6 +243,11 @@ impl Core {
             self.has_work()
         };
         has_open || self.has_bound_work(worker)
+    }
+
+    /// Whether there is work that this worker must do: others may not, or not all of them.
+    pub(crate) fn has_work_only_for(&self, worker: usize) -> bool {
+        (self.balance.holds_back() && self.inbox.has_work_of(worker)) || self.has_bound_work(worker)
     }
 
     fn has_bound_work(&self, worker: usize) -> bool {

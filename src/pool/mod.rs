@@ -24,6 +24,7 @@ mod counters;
 pub(crate) mod detached;
 pub(crate) mod fork_join;
 pub mod future;
+mod governor;
 pub mod group;
 pub mod inbox;
 pub mod options;
@@ -88,9 +89,22 @@ impl Pool {
         &self.core
     }
 
-    /// How many workers the pool has.
+    /// How many workers the pool has, those that rest and the spare ones included.
     pub fn workers(&self) -> usize {
         self.core.workers()
+    }
+
+    /// How many workers have places now; the others rest. Without [`min_workers`](Config::min_workers) and
+    /// [`spare_workers`](Config::spare_workers) that is all of them.
+    pub fn active_workers(&self) -> usize {
+        self.core.sleep().roster().places().min(self.workers())
+    }
+
+    /// Lets at most so many workers have places by load from now on, but at least [`min_workers`](Config::min_workers); 0 takes the
+    /// limit back. Those that lose their places finish what they have begun. In a pool whose number of workers is fixed
+    /// nothing changes.
+    pub fn limit_workers(&self, workers: usize) {
+        self.core.limit_workers(workers);
     }
 
     /// How many workers run unpinned although pinning was preferred.

@@ -6,6 +6,7 @@ use super::core::Core;
 use super::seats::Seats;
 use crate::error::{Error, Result, Status, error};
 use crate::os::alloc::{Array, List, Owned};
+use crate::os::file::PathBuffer;
 use crate::os::thread::{self, Options, Thread};
 use crate::topology::Topology;
 use core::ffi::c_void;
@@ -81,12 +82,25 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
             &detected
         }
     };
-    let workers = if config.workers == 0 { topology.default_worker_count() } else { config.workers }.min(MAX_WORKERS);
-    let placement = topology.placement(workers)?;
+    let regular = if config.workers == 0 { topology.default_worker_count() } else { config.workers };
+    let regular = regular.min(MAX_WORKERS - config.spare_workers);
+    let workers = regular + config.spare_workers;
+    let mut placement = topology.placement(regular)?;
+    for spare in 0..config.spare_workers {
+        placement.cpus.push(placement.cpus[spare % regular])?;
+    }
     let seats = Seats::of(config.allocator, topology, &placement, config.pinning != Pinning::Off)?;
     let mut core = Owned::new(config.allocator, Core::seated(workers, config, seats)?)?;
     if config.pinning != Pinning::Off {
         core.statistics_mut().set_places(topology, &placement);
+    }
+    for spare in regular..workers {
+        // Whoever they stand in for, the system finds them a CPU.
+        core.statistics().set_loose(spare);
+        core.seats().unpin(spare);
+    }
+    if config.topology.is_none() {
+        core.governor_mut().follow(PathBuffer::format(format_args!("/"))?);
     }
     let mut name = [0; PREFIX];
     let used = config.name_prefix.floor_char_boundary(PREFIX);
@@ -102,6 +116,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     let mut pool = Pool { threads: Threads { running, starts, unpinned: 0 }, core, caches };
     for index in 0..workers {
         let cpu = match config.pinning {
+            _ if index >= regular => None,
             Pinning::Off => None,
             Pinning::Preferred | Pinning::Required => Some(placement.cpus[index]),
         };
@@ -128,6 +143,22 @@ fn check_sizes(config: &Config<'_>) -> Result<()> {
         return Err(error!(
             InvalidArgument,
             "{} workers were asked for, and a pool has at most {MAX_WORKERS}; 0 means as many as the process may use",
+            config.workers
+        ));
+    }
+    if config.spare_workers > MAX_WORKERS - config.workers.max(1) {
+        return Err(error!(
+            InvalidArgument,
+            "{} spare workers were asked for beside {}, and a pool has at most {MAX_WORKERS} of both",
+            config.spare_workers,
+            config.workers
+        ));
+    }
+    if config.workers != 0 && config.min_workers > config.workers {
+        return Err(error!(
+            InvalidArgument,
+            "at least {} workers were asked for, and at most {}; the first must not be above the second",
+            config.min_workers,
             config.workers
         ));
     }

@@ -20,6 +20,8 @@ use crate::sync::{SearchBudget, spin_loop};
 /// How long a worker looks for work before it sleeps: about as long as going to sleep and being woken takes, the other worker's share
 /// included, so that looking costs at most as much again as sleeping at once would.
 const SEARCH_NS: u64 = 60_000;
+/// After so long a sleep an extra worker loses its place.
+const EXTRA_SLEEP_NS: u64 = 200_000_000;
 /// How long a worker sleeps at most when it waits for another pool, whose completions do not know its bed.
 const FOREIGN_NAP_NS: u64 = 1_000_000;
 /// A worker that follows another naps at least and at most so long at a time.
@@ -122,6 +124,8 @@ impl Worker {
         if policy == WaitPolicy::HelpAny && has_stack && self.depth.get() <= self.core().help_depth() {
             return self.help(target, deadline_ns);
         }
+        // Whoever waits without helping lends its place.
+        self.core().sleep().lend();
         while !target.is_done() && !is_late(deadline_ns) {
             let last_helper = self.core().last_helper();
             let found = if last_helper.enter(is_open) {
@@ -137,6 +141,7 @@ impl Worker {
             self.run(work);
             self.dues().pay(self.core());
         }
+        self.core().sleep().take_back();
         target.is_done()
     }
 
@@ -152,6 +157,10 @@ impl Worker {
 
     /// Looks for work until there is some; `None` when `target` is done or the time has run out.
     fn find(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
+        if self.is_surplus() {
+            self.dues().pay(self.core());
+            return self.search(target, deadline_ns);
+        }
         self.take().or_else(|| {
             // What was just paid for may be what is waited for.
             self.dues().pay(self.core());
@@ -209,7 +218,7 @@ impl Worker {
     fn search(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
         let core = self.core();
         let sleep = core.sleep();
-        let mut searching = sleep.try_begin_search();
+        let mut searching = !self.is_surplus() && sleep.try_begin_search();
         loop {
             if searching {
                 let ended = self.searching(|budget| {
@@ -233,13 +242,19 @@ impl Worker {
             }
             sleep.wait_on(self.index(), target.address());
             let registered = target.register_helper();
+            // Nobody counts on a worker that comes from its work, so that one may go to rest past work that others can do.
+            let rests = !searching && self.is_surplus();
+            let end_of_place = self.is_extra().then(|| clock::monotonic_ns() + EXTRA_SLEEP_NS);
             sleep.announce(self.index(), searching);
-            if registered && !core.has_work_for(self.index()) && !target.is_done() {
-                self.sleep(|| sleep.park(self.index(), deadline_ns));
+            let calls = if rests { core.has_work_only_for(self.index()) } else { core.has_work_for(self.index()) };
+            if registered && !calls && !target.is_done() {
+                self.sleep(|| sleep.park(self.index(), deadline_ns.or(end_of_place)));
             }
             if sleep.withdraw(self.index()) {
                 self.counters().wakeups.add(1);
                 self.trace_wake();
+            } else if is_late(end_of_place) {
+                self.lose_place();
             }
             sleep.wait_on(self.index(), 0);
             searching = true;
@@ -269,8 +284,63 @@ impl Worker {
         let end_ns = clock::monotonic_ns();
         counters.sleeping.stop(end_ns);
         self.trace_period(span, Kind::Park, start_ns, end_ns);
-        self.core().statistics().repair_pin(self.index());
+        let core = self.core();
+        core.statistics().repair_pin(self.index());
+        core.governor().look(core.allocator(), core.sleep().roster(), end_ns);
         result
+    }
+
+    /// Whether this worker has no place, and nothing on its stack either that it has begun.
+    #[inline(always)]
+    fn is_surplus(&self) -> bool {
+        let roster = self.core().sleep().roster();
+        roster.varies() && self.depth.get() == 0 && !roster.has_place(self.index())
+    }
+
+    fn is_extra(&self) -> bool {
+        self.depth.get() == 0 && self.core().sleep().roster().is_extra(self.index())
+    }
+
+    /// Gives up its place after a long sleep; the next one is called, so that it asks itself the same.
+    #[cold]
+    fn lose_place(&self) {
+        let sleep = self.core().sleep();
+        if sleep.roster().lower(self.index()) && self.index() > 0 {
+            sleep.call(self.index() - 1);
+        }
+    }
+
+    /// Calls something that blocks, such as a read from a file or a wait for a lock, and lends the worker's place to another meanwhile, so that
+    /// as many work as before. All its forks are made public first, since what it waits for may depend on them.
+    ///
+    /// A pool has somebody to lend to if it was made with [`spare_workers`](super::Config::spare_workers), or while fewer
+    /// workers have places than it has.
+    pub fn blocking<R>(&self, block: impl FnOnce() -> R) -> R {
+        /// Ends the loan, however the call ends.
+        struct Loan<'w>(&'w Worker);
+        impl Drop for Loan<'_> {
+            fn drop(&mut self) {
+                self.0.end_blocking();
+            }
+        }
+        self.begin_blocking();
+        let _loan = Loan(self);
+        block()
+    }
+
+    /// The beginning of what [`blocking`](Self::blocking) does.
+    pub(crate) fn begin_blocking(&self) {
+        self.promote_all();
+        if !self.is_guest() {
+            self.core().sleep().lend();
+        }
+    }
+
+    /// And its end.
+    pub(crate) fn end_blocking(&self) {
+        if !self.is_guest() {
+            self.core().sleep().take_back();
+        }
     }
 
     /// Runs a piece of work one level deeper, with the pool's own way to wait. Those in `reach` may run what it forks.

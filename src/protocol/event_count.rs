@@ -51,6 +51,9 @@
 //! stay quiet, so it claims one of those workers whoever searches. If all of them are awake, each looks at its own work after its
 //! announcement, hence after the producer's fence. The look of the last searcher is for work that anybody may do: whom it
 //! woke for the rest could not take it.
+//! # Places
+//! Where the number of workers varies ([`roster`](super::roster)), only those with places are called for work. A worker that has none
+//! and comes from its work announces its sleep without looking; one that counts as a searcher looks first, as everybody.
 //!
 //! # Limits
 //! At most `limit` workers search at a time by their own decision; claims and withdrawals may exceed it for a moment.
@@ -61,6 +64,7 @@
 
 use super::CacheLine;
 use super::parker::Parker;
+use super::roster::Roster;
 use crate::error::Result;
 use crate::os::alloc::{Allocator, Array};
 use crate::sync::{AtomicIsize, AtomicUsize, RELAXED, SlotOracle, fence, ordering_sites};
@@ -93,11 +97,17 @@ pub struct EventCount {
     sleeping: Array<CacheLine<AtomicUsize>>,
     seats: Array<CacheLine<Seat>>,
     limit: isize,
+    roster: Roster,
 }
 
 impl EventCount {
     /// Places for `workers` workers, of which at most half search at a time, and at least one may.
     pub fn new(allocator: Allocator, workers: usize) -> Result<EventCount> {
+        EventCount::with_roster(allocator, workers, Roster::fixed(workers))
+    }
+
+    /// As [`new`](Self::new), of workers whose places come and go. Those without are called by name only.
+    pub fn with_roster(allocator: Allocator, workers: usize, roster: Roster) -> Result<EventCount> {
         Ok(EventCount {
             searching: CacheLine(AtomicIsize::new(0)),
             sleeping: Array::from_fn(allocator, workers.div_ceil(BITS), |_| Ok(CacheLine(AtomicUsize::new(0))))?,
@@ -109,7 +119,51 @@ impl EventCount {
                 }))
             })?,
             limit: (workers / 2).max(1) as isize,
+            roster,
         })
+    }
+
+    /// Who has a place.
+    #[inline(always)]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Those of a word of `sleeping` that have places.
+    #[inline]
+    fn placed(&self, word: usize) -> usize {
+        if !self.roster.varies() {
+            return usize::MAX;
+        }
+        match self.roster.places().saturating_sub(word * BITS) {
+            places if places >= BITS => usize::MAX,
+            places => (1 << places) - 1,
+        }
+    }
+
+    /// Gives one more worker a place and calls it. False when there are as many as there may be.
+    #[cold]
+    fn grow(&self) -> bool {
+        self.roster.raise().is_some_and(|newcomer| self.call(newcomer))
+    }
+
+    /// Gives a worker a permit, if there is one of this number: it looks around once before it sleeps again.
+    pub fn call(&self, worker: usize) -> bool {
+        self.seats.get(worker).inspect(|seat| seat.parker.unpark()).is_some()
+    }
+
+    /// Lends a place while the calling worker blocks, until [`take_back`](Roster::take_back).
+    pub fn lend(&self) {
+        if self.roster.varies() {
+            self.call(self.roster.lend());
+        }
+    }
+
+    /// Ends a loan.
+    pub fn take_back(&self) {
+        if self.roster.varies() {
+            self.roster.take_back();
+        }
     }
 
     /// To be called after work was published: sees to it that somebody looks at it.
@@ -125,7 +179,7 @@ impl EventCount {
         fence(site::NOTIFY_FENCE);
         let searching = self.searching.load(RELAXED).max(0) as usize;
         for _ in searching..pieces {
-            if !self.wake_one(&near) {
+            if !self.wake_one(&near) && !self.grow() {
                 break;
             }
         }
@@ -145,7 +199,7 @@ impl EventCount {
     /// awake, as far as one word tells. False when nobody sleeps.
     pub fn wake_one(&self, near: impl Fn() -> usize) -> bool {
         if let [word] = &*self.sleeping {
-            let bits = word.load(RELAXED);
+            let bits = word.load(RELAXED) & self.placed(0);
             if bits == 0 {
                 return false;
             }
@@ -163,7 +217,7 @@ impl EventCount {
                 s if s == words => !upper,
                 _ => usize::MAX,
             };
-            self.claim_one(word, self.sleeping[word].load(RELAXED) & mask)
+            self.claim_one(word, self.sleeping[word].load(RELAXED) & mask & self.placed(word))
         })
     }
 
@@ -215,8 +269,8 @@ impl EventCount {
     pub fn end_search(&self, worker: usize, more_work: impl FnOnce() -> bool) {
         if self.searching.fetch_sub(1, RELAXED) <= 1 {
             fence(site::END_SEARCH_FENCE);
-            if more_work() {
-                self.wake_one(|| worker + 1);
+            if more_work() && !self.wake_one(|| worker + 1) {
+                self.grow();
             }
         }
     }
@@ -252,7 +306,8 @@ impl EventCount {
 
     /// About how many workers search or sleep. A hint: it may be late.
     pub fn idle(&self) -> usize {
-        let asleep: u32 = self.sleeping.iter().map(|word| word.load(RELAXED).count_ones()).sum();
+        let asleep = |(i, word): (usize, &CacheLine<AtomicUsize>)| (word.load(RELAXED) & self.placed(i)).count_ones();
+        let asleep: u32 = self.sleeping.iter().enumerate().map(asleep).sum();
         asleep as usize + self.searching.load(RELAXED).max(0) as usize
     }
 

@@ -13,6 +13,7 @@
 //! | [`parker`] | one thread sleeps, a permit given before or during the sleep is not lost |
 //! | [`event_count`] | no worker sleeps while there is work that nobody looks for |
 //! | [`event_log`] | what was recorded is read whole, and only when its session is over |
+//! | [`roster`] | workers lose and get places while they work, and no work waits for one that has none |
 //! | [`completion`] | a result is set once, and whoever waits for it wakes and sees it |
 //! | [`countdown`] | a count reaches zero, and whoever waits for that wakes and sees all that was counted |
 //! | [`arrivals`] | a vertex is started once, by the last of its predecessors, and sees what all of them did |
@@ -40,6 +41,7 @@ pub mod last_helper;
 pub mod lazy_start;
 pub mod parker;
 pub mod queue;
+pub mod roster;
 pub mod run_gate;
 pub mod shutdown;
 pub mod task_state;

@@ -5,7 +5,7 @@
 //! mount is the container's own group and all that can be looked at.
 
 use crate::error::Result;
-use crate::os::alloc::List;
+use crate::os::alloc::{Allocator, List};
 use crate::topology::cpu_set::{number, trim};
 use crate::topology::tree::Tree;
 
@@ -22,6 +22,14 @@ impl Quota {
     /// The number of CPUs that this keeps busy, rounded up; at least 1.
     pub fn cpus(&self) -> u32 {
         u32::try_from(self.quota_us.div_ceil(self.period_us.max(1))).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// The quota of the process whose `/proc/self` lies under `root`, as it is now.
+    ///
+    /// # Errors
+    /// `OutOfMemory`; `InvalidArgument` when `root` is no path.
+    pub fn read(allocator: Allocator, root: impl AsRef<[u8]>) -> Result<Option<Quota>> {
+        read(&mut Tree::new(allocator, root.as_ref())?)
     }
 
     fn is_tighter_than(&self, other: &Quota) -> bool {
@@ -186,7 +194,6 @@ fn unescape(text: &[u8], plain: &mut List<u8>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::alloc::Allocator;
     use crate::topology::fixture::Files;
     use quickcheck::quickcheck;
 

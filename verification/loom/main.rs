@@ -37,6 +37,7 @@ mod pool;
 mod queue;
 mod queue_machine;
 mod queue_zoo;
+mod roster;
 mod run_gate;
 mod shutdown;
 #[path = "../zoo/shutdown_leaving.rs"]

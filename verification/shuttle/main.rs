@@ -13,6 +13,7 @@ mod pool;
 mod queue;
 #[path = "../loom/queue_machine.rs"]
 mod queue_machine;
+mod roster;
 mod schedules;
 #[path = "../zoo/steal_deque.rs"]
 mod steal_deque;

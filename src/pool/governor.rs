@@ -1,0 +1,113 @@
+//! The upper bound of how many workers have places: what the program wishes, and what the process's control groups grant.
+//!
+//! There is no thread for it: a worker that has slept, if it is time, reads the quota again. A pool that never sleeps does not notice
+//! a new quota, and is throttled by the system until it does.
+
+use crate::os::alloc::Allocator;
+use crate::os::file::PathBuffer;
+use crate::protocol::roster::Roster;
+use crate::sync::Count;
+use crate::topology::Quota;
+
+/// How long a quota is believed.
+const LOOK_NS: u64 = 1_000_000_000;
+
+/// The bounds of a pool's number of workers. Two threads that set them at a time leave either's.
+#[derive(Debug)]
+pub(crate) struct Governor {
+    wished: Count,
+    granted: Count,
+    next_look_ns: Count,
+    /// The directory that stands for `/`, if the quota is to be followed.
+    root: Option<PathBuffer>,
+}
+
+impl Governor {
+    /// No bounds.
+    pub(crate) fn new() -> Governor {
+        let governor = Governor {
+            wished: Count::default(),
+            granted: Count::default(),
+            next_look_ns: Count::default(),
+            root: None,
+        };
+        governor.wished.set(u64::MAX);
+        governor.granted.set(u64::MAX);
+        governor
+    }
+
+    /// Follows the quota told by the files under this directory.
+    pub(crate) fn follow(&mut self, root: PathBuffer) {
+        self.root = Some(root);
+    }
+
+    /// Sets what the program wishes.
+    pub(crate) fn wish(&self, roster: &Roster, workers: usize) {
+        self.wished.set(workers as u64);
+        self.apply(roster);
+    }
+
+    fn apply(&self, roster: &Roster) {
+        roster.limit(self.wished.get().min(self.granted.get()) as usize);
+    }
+
+    /// Reads the quota if it is time.
+    pub(crate) fn look(&self, allocator: Allocator, roster: &Roster, now_ns: u64) {
+        let Some(root) = self.root.as_ref().filter(|_| now_ns >= self.next_look_ns.get()) else { return };
+        self.next_look_ns.set(now_ns + LOOK_NS);
+        // What cannot be read leaves things as they are.
+        if let Ok(quota) = Quota::read(allocator, root.as_bytes()) {
+            let granted = quota.map_or(u64::MAX, |quota| u64::from(quota.cpus()));
+            if granted != self.granted.get() {
+                self.granted.set(granted);
+                self.apply(roster);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{env, fs, process};
+
+    #[test]
+    fn a_new_quota_is_seen_after_a_while_and_not_before() {
+        let root = env::temp_dir().join(format!("vgpu-governor-{}", process::id()));
+        let group = root.join("sys/fs/cgroup/a");
+        fs::create_dir_all(&group).unwrap();
+        fs::create_dir_all(root.join("proc/self")).unwrap();
+        fs::write(root.join("proc/self/cgroup"), "0::/a\n").unwrap();
+        fs::write(root.join("proc/self/mountinfo"), "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n").unwrap();
+        let grant = |text: &str| fs::write(group.join("cpu.max"), text).unwrap();
+
+        let roster = Roster::varying(1, 8);
+        let raised = |roster: &Roster| {
+            while roster.raise().is_some() {}
+            roster.places()
+        };
+        let mut governor = Governor::new();
+        governor.look(Allocator::SYSTEM, &roster, 0);
+        assert_eq!(raised(&roster), 8);
+        governor.follow(PathBuffer::format(format_args!("{}", root.display())).unwrap());
+        grant("300000 100000");
+        governor.look(Allocator::SYSTEM, &roster, 5);
+        assert_eq!(roster.places(), 3);
+        assert_eq!(raised(&roster), 3);
+        // Not yet.
+        grant("200000 100000");
+        governor.look(Allocator::SYSTEM, &roster, LOOK_NS);
+        assert_eq!(raised(&roster), 3);
+        governor.look(Allocator::SYSTEM, &roster, LOOK_NS + 5);
+        assert_eq!(raised(&roster), 2);
+        // The tighter of quota and wish counts.
+        governor.wish(&roster, 1);
+        assert_eq!(raised(&roster), 1);
+        grant("max 100000");
+        governor.look(Allocator::SYSTEM, &roster, 3 * LOOK_NS);
+        assert_eq!(raised(&roster), 1);
+        governor.wish(&roster, 6);
+        assert_eq!(raised(&roster), 6);
+        fs::remove_dir_all(&root).unwrap();
+    }
+}
