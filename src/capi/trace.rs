@@ -35,7 +35,7 @@ pub unsafe extern "C" fn vgpu_pool_trace_stop(pool: *mut vgpu_pool) -> vgpu_stat
     })
 }
 
-/// Writes the last trace to a file, as JSON in Chrome's trace-event format: open it in https://ui.perfetto.dev.
+/// Writes the last trace to a file, as JSON in Chrome's trace-event format: open it in <https://ui.perfetto.dev>.
 ///
 /// @param pool  the pool
 /// @param path  the file, which is made anew
