@@ -1255,7 +1255,7 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_trace_start(struct vgpu_pool *pool
 VGPU_API vgpu_status vgpu_pool_trace_stop(struct vgpu_pool *pool);
 
 /**
- * Writes the last trace to a file, as JSON in Chrome's trace-event format: open it in https://ui.perfetto.dev.
+ * Writes the last trace to a file, as JSON in Chrome's trace-event format: open it in <https://ui.perfetto.dev>.
  *
  * @param pool  the pool
  * @param path  the file, which is made anew
