@@ -1,10 +1,9 @@
 //! The upper bound of how many workers have places: what the program wishes, and what the process's control groups grant.
 //!
-//! There is no thread for it: a worker that has slept, if it is time, reads the quota again. A pool that never sleeps does not notice
+//! There is no thread for it: a worker that is about to sleep, if it is time, reads the quota again. A pool that never sleeps does not notice
 //! a new quota, and is throttled by the system until it does.
 
-use crate::os::alloc::Allocator;
-use crate::os::file::PathBuffer;
+use crate::os::alloc::{Allocator, List};
 use crate::protocol::roster::Roster;
 use crate::sync::Count;
 use crate::topology::Quota;
@@ -19,7 +18,7 @@ pub(crate) struct Governor {
     granted: Count,
     next_look_ns: Count,
     /// The directory that stands for `/`, if the quota is to be followed.
-    root: Option<PathBuffer>,
+    root: Option<List<u8>>,
 }
 
 impl Governor {
@@ -37,7 +36,7 @@ impl Governor {
     }
 
     /// Follows the quota told by the files under this directory.
-    pub(crate) fn follow(&mut self, root: PathBuffer) {
+    pub(crate) fn follow(&mut self, root: List<u8>) {
         self.root = Some(root);
     }
 
@@ -52,11 +51,15 @@ impl Governor {
     }
 
     /// Reads the quota if it is time.
-    pub(crate) fn look(&self, allocator: Allocator, roster: &Roster, now_ns: u64) {
-        let Some(root) = self.root.as_ref().filter(|_| now_ns >= self.next_look_ns.get()) else { return };
+    pub(crate) fn look(&self, allocator: Allocator, roster: &Roster, now_ns: impl FnOnce() -> u64) {
+        let Some(root) = &self.root else { return };
+        let now_ns = now_ns();
+        if now_ns < self.next_look_ns.get() {
+            return;
+        }
         self.next_look_ns.set(now_ns + LOOK_NS);
         // What cannot be read leaves things as they are.
-        if let Ok(quota) = Quota::read(allocator, root.as_bytes()) {
+        if let Ok(quota) = Quota::read(allocator, &root[..]) {
             let granted = quota.map_or(u64::MAX, |quota| u64::from(quota.cpus()));
             if granted != self.granted.get() {
                 self.granted.set(granted);
@@ -87,24 +90,24 @@ mod tests {
             roster.places()
         };
         let mut governor = Governor::new();
-        governor.look(Allocator::SYSTEM, &roster, 0);
+        governor.look(Allocator::SYSTEM, &roster, || 0);
         assert_eq!(raised(&roster), 8);
-        governor.follow(PathBuffer::format(format_args!("{}", root.display())).unwrap());
+        governor.follow(List::from_slice(Allocator::SYSTEM, root.to_str().unwrap().as_bytes()).unwrap());
         grant("300000 100000");
-        governor.look(Allocator::SYSTEM, &roster, 5);
+        governor.look(Allocator::SYSTEM, &roster, || 5);
         assert_eq!(roster.places(), 3);
         assert_eq!(raised(&roster), 3);
         // Not yet.
         grant("200000 100000");
-        governor.look(Allocator::SYSTEM, &roster, LOOK_NS);
+        governor.look(Allocator::SYSTEM, &roster, || LOOK_NS);
         assert_eq!(raised(&roster), 3);
-        governor.look(Allocator::SYSTEM, &roster, LOOK_NS + 5);
+        governor.look(Allocator::SYSTEM, &roster, || LOOK_NS + 5);
         assert_eq!(raised(&roster), 2);
         // The tighter of quota and wish counts.
         governor.wish(&roster, 1);
         assert_eq!(raised(&roster), 1);
         grant("max 100000");
-        governor.look(Allocator::SYSTEM, &roster, 3 * LOOK_NS);
+        governor.look(Allocator::SYSTEM, &roster, || 3 * LOOK_NS);
         assert_eq!(raised(&roster), 1);
         governor.wish(&roster, 6);
         assert_eq!(raised(&roster), 6);

@@ -6,7 +6,6 @@ use super::core::Core;
 use super::seats::Seats;
 use crate::error::{Error, Result, Status, error};
 use crate::os::alloc::{Array, List, Owned};
-use crate::os::file::PathBuffer;
 use crate::os::thread::{self, Options, Thread};
 use crate::topology::Topology;
 use core::ffi::c_void;
@@ -99,8 +98,9 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         core.statistics().set_loose(spare);
         core.seats().unpin(spare);
     }
-    if config.topology.is_none() {
-        core.governor_mut().follow(PathBuffer::format(format_args!("/"))?);
+    // Who asks for a number of workers has it, whatever the quota.
+    if config.topology.is_none() && config.workers == 0 {
+        core.governor_mut().follow(List::from_slice(config.allocator, b"/")?);
     }
     let mut name = [0; PREFIX];
     let used = config.name_prefix.floor_char_boundary(PREFIX);

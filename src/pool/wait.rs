@@ -155,7 +155,9 @@ impl Worker {
         target.is_done()
     }
 
-    /// Looks for work until there is some; `None` when `target` is done or the time has run out.
+    /// Looks for work until there is some; `None` when `target` is done or the time has run out. Never inlined: what is found is run on
+    /// top of the caller's frame, which waits may stack high.
+    #[inline(never)]
     fn find(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
         if self.is_surplus() {
             self.dues().pay(self.core());
@@ -170,6 +172,7 @@ impl Worker {
 
     /// As [`find`](Self::find), among the jobs of the worker that `target` depends on. Nobody wakes this worker when that one
     /// forks again, so it naps when there is nothing to steal, briefly at first.
+    #[inline(never)]
     fn follow(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
         let mut nap_ns = SHORTEST_NAP_NS;
         loop {
@@ -240,6 +243,8 @@ impl Worker {
                     return found;
                 }
             }
+            // Before the announcement: who wakes this worker is not to wait for it.
+            core.governor().look(core.allocator(), sleep.roster(), clock::monotonic_ns);
             sleep.wait_on(self.index(), target.address());
             let registered = target.register_helper();
             // Nobody counts on a worker that comes from its work, so that one may go to rest past work that others can do.
@@ -284,9 +289,7 @@ impl Worker {
         let end_ns = clock::monotonic_ns();
         counters.sleeping.stop(end_ns);
         self.trace_period(span, Kind::Park, start_ns, end_ns);
-        let core = self.core();
-        core.statistics().repair_pin(self.index());
-        core.governor().look(core.allocator(), core.sleep().roster(), end_ns);
+        self.core().statistics().repair_pin(self.index());
         result
     }
 
