@@ -31,14 +31,14 @@ fn skynet(worker: &Worker, first: u64, leaves: u64, sum: &std::cell::Cell<u64>) 
 fn main() -> Result<ExitCode> {
     let pool = Pool::new(&Config { workers: 1, pinning: Pinning::Off, ..Config::default() })?;
     match std::env::args().nth(1).as_deref() {
-        Some("fib") => assert_eq!(pool.run(|worker| Ok(fib(worker, black_box(27))))?, 196_418),
+        Some("fib") => assert_eq!(pool.run(|worker| Ok(fib(worker, black_box(31))))?, 1_346_269),
         Some("skynet") => {
             let sum = pool.run(|worker| {
                 let sum = std::cell::Cell::new(0);
-                skynet(worker, 0, black_box(100_000), &sum);
+                skynet(worker, 0, black_box(1_000_000), &sum);
                 Ok(sum.get())
             })?;
-            assert_eq!(sum, 4_999_950_000);
+            assert_eq!(sum, 499_999_500_000);
         }
         Some("tasks") => {
             let mut group = pool.group()?;

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Counts instructions, by callgrind, with the statistics and without: fib(27), skynet with 10^5 leaves, 10^5 tasks in batches, one
-# worker each. Without them, every count stays 0 (--cfg vgpu_without_statistics). What an empty run takes is subtracted.
+# Counts instructions, by callgrind, with the statistics and without: fib(31), skynet with 10^6 leaves, 10^5 tasks in batches, one
+# worker each. Without them, every count stays 0 (--cfg vgpu_without_statistics). The least of three runs counts, less what an empty
+# run takes: how long a thread looks around before it sleeps differs from run to run, most of all with tasks.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}/statistics-cost
@@ -11,7 +12,11 @@ built() { # built NAME RUSTFLAGS: builds the program
     CARGO_TARGET_DIR=$target/$1 RUSTFLAGS=$2 cargo build --quiet --locked --release --example statistics_cost
 }
 
-counted() { # counted NAME PROGRAM: prints the instructions of a run
+counted() { # counted NAME PROGRAM: prints the instructions of the shortest of three runs
+    for _ in 1 2 3; do run "$1" "$2"; done | sort -n | head -n 1
+}
+
+run() { # run NAME PROGRAM: prints the instructions of a run
     valgrind --tool=callgrind --fair-sched=yes --callgrind-out-file="$out/callgrind" "$target/$1/release/examples/statistics_cost" "$2" \
         >"$out/log" 2>&1 || { cat "$out/log" >&2; exit 1; }
     sed -n 's/^==[0-9]*== Collected : //p' "$out/log"

@@ -11,7 +11,7 @@ use vgpu_pool::pool::core::Core;
 use vgpu_pool::protocol::parker::Parker;
 
 /// Schedules that each scenario gets from each scheduler.
-const SCHEDULES: usize = 3_000;
+const SCHEDULES: usize = 1_000;
 
 fn with_pool(workers: usize, config: &Config<'_>, action: impl FnOnce(&Arc<Core>)) {
     let core = Arc::new(Core::new(workers, config).unwrap());
