@@ -191,7 +191,7 @@ impl Core {
     /// See [`Pool::limit_workers`](super::Pool::limit_workers).
     pub fn limit_workers(&self, workers: usize) {
         let most = if workers == 0 { usize::MAX } else { workers };
-        self.governor.wish(self.sleep.roster(), most.min(self.workers()));
+        self.governor.wish(&self.sleep, most.min(self.workers()));
     }
 
     pub(crate) fn trace(&self) -> &Trace {

@@ -4,7 +4,7 @@
 //! a new quota, and is throttled by the system until it does.
 
 use crate::os::alloc::{Allocator, List};
-use crate::protocol::roster::Roster;
+use crate::protocol::event_count::EventCount;
 use crate::sync::Count;
 use crate::topology::Quota;
 
@@ -41,17 +41,17 @@ impl Governor {
     }
 
     /// Sets what the program wishes.
-    pub(crate) fn wish(&self, roster: &Roster, workers: usize) {
+    pub(crate) fn wish(&self, sleep: &EventCount, workers: usize) {
         self.wished.set(workers as u64);
-        self.apply(roster);
+        self.apply(sleep);
     }
 
-    fn apply(&self, roster: &Roster) {
-        roster.limit(self.wished.get().min(self.granted.get()) as usize);
+    fn apply(&self, sleep: &EventCount) {
+        sleep.limit(self.wished.get().min(self.granted.get()) as usize);
     }
 
     /// Reads the quota if it is time.
-    pub(crate) fn look(&self, allocator: Allocator, roster: &Roster, now_ns: impl FnOnce() -> u64) {
+    pub(crate) fn look(&self, allocator: Allocator, sleep: &EventCount, now_ns: impl FnOnce() -> u64) {
         let Some(root) = &self.root else { return };
         let now_ns = now_ns();
         if now_ns < self.next_look_ns.get() {
@@ -63,7 +63,7 @@ impl Governor {
             let granted = quota.map_or(u64::MAX, |quota| u64::from(quota.cpus()));
             if granted != self.granted.get() {
                 self.granted.set(granted);
-                self.apply(roster);
+                self.apply(sleep);
             }
         }
     }
@@ -72,6 +72,7 @@ impl Governor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::roster::Roster;
     use std::{env, fs, process};
 
     #[test]
@@ -84,33 +85,33 @@ mod tests {
         fs::write(root.join("proc/self/mountinfo"), "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n").unwrap();
         let grant = |text: &str| fs::write(group.join("cpu.max"), text).unwrap();
 
-        let roster = Roster::varying(1, 8);
-        let raised = |roster: &Roster| {
-            while roster.raise().is_some() {}
-            roster.places()
+        let sleep = EventCount::with_roster(Allocator::SYSTEM, 8, Roster::varying(1, 8)).unwrap();
+        let raised = |sleep: &EventCount| {
+            while sleep.roster().raise().is_some() {}
+            sleep.roster().places()
         };
         let mut governor = Governor::new();
-        governor.look(Allocator::SYSTEM, &roster, || 0);
-        assert_eq!(raised(&roster), 8);
+        governor.look(Allocator::SYSTEM, &sleep, || 0);
+        assert_eq!(raised(&sleep), 8);
         governor.follow(List::from_slice(Allocator::SYSTEM, root.to_str().unwrap().as_bytes()).unwrap());
         grant("300000 100000");
-        governor.look(Allocator::SYSTEM, &roster, || 5);
-        assert_eq!(roster.places(), 3);
-        assert_eq!(raised(&roster), 3);
+        governor.look(Allocator::SYSTEM, &sleep, || 5);
+        assert_eq!(sleep.roster().places(), 3);
+        assert_eq!(raised(&sleep), 3);
         // Not yet.
         grant("200000 100000");
-        governor.look(Allocator::SYSTEM, &roster, || LOOK_NS);
-        assert_eq!(raised(&roster), 3);
-        governor.look(Allocator::SYSTEM, &roster, || LOOK_NS + 5);
-        assert_eq!(raised(&roster), 2);
+        governor.look(Allocator::SYSTEM, &sleep, || LOOK_NS);
+        assert_eq!(raised(&sleep), 3);
+        governor.look(Allocator::SYSTEM, &sleep, || LOOK_NS + 5);
+        assert_eq!(raised(&sleep), 2);
         // The tighter of quota and wish counts.
-        governor.wish(&roster, 1);
-        assert_eq!(raised(&roster), 1);
+        governor.wish(&sleep, 1);
+        assert_eq!(raised(&sleep), 1);
         grant("max 100000");
-        governor.look(Allocator::SYSTEM, &roster, || 3 * LOOK_NS);
-        assert_eq!(raised(&roster), 1);
-        governor.wish(&roster, 6);
-        assert_eq!(raised(&roster), 6);
+        governor.look(Allocator::SYSTEM, &sleep, || 3 * LOOK_NS);
+        assert_eq!(raised(&sleep), 1);
+        governor.wish(&sleep, 6);
+        assert_eq!(raised(&sleep), 6);
         fs::remove_dir_all(&root).unwrap();
     }
 }

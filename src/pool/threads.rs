@@ -98,8 +98,8 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         core.statistics().set_loose(spare);
         core.seats().unpin(spare);
     }
-    // Who asks for a number of workers has it, whatever the quota.
-    if config.topology.is_none() && config.workers == 0 {
+    // Where the number of workers is fixed it is what was asked for, whatever the quota.
+    if config.topology.is_none() && core.sleep().roster().varies() {
         core.governor_mut().follow(List::from_slice(config.allocator, b"/")?);
     }
     let mut name = [0; PREFIX];

@@ -244,7 +244,7 @@ impl Worker {
                 }
             }
             // Before the announcement: who wakes this worker is not to wait for it.
-            core.governor().look(core.allocator(), sleep.roster(), clock::monotonic_ns);
+            core.governor().look(core.allocator(), sleep, clock::monotonic_ns);
             sleep.wait_on(self.index(), target.address());
             let registered = target.register_helper();
             // Nobody counts on a worker that comes from its work, so that one may go to rest past work that others can do.
@@ -259,7 +259,7 @@ impl Worker {
                 self.counters().wakeups.add(1);
                 self.trace_wake();
             } else if is_late(end_of_place) {
-                self.lose_place();
+                sleep.lower(self.index());
             }
             sleep.wait_on(self.index(), 0);
             searching = true;
@@ -302,15 +302,6 @@ impl Worker {
 
     fn is_extra(&self) -> bool {
         self.depth.get() == 0 && self.core().sleep().roster().is_extra(self.index())
-    }
-
-    /// Gives up its place after a long sleep; the next one is called, so that it asks itself the same.
-    #[cold]
-    fn lose_place(&self) {
-        let sleep = self.core().sleep();
-        if sleep.roster().lower(self.index()) && self.index() > 0 {
-            sleep.call(self.index() - 1);
-        }
     }
 
     /// Calls something that blocks, such as a read from a file or a wait for a lock, and lends the worker's place to another meanwhile, so that

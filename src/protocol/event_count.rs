@@ -163,6 +163,29 @@ impl EventCount {
     pub fn take_back(&self) {
         if self.roster.varies() {
             self.roster.take_back();
+            self.call_last();
+        }
+    }
+
+    /// Sets how many may have places by load; see [`Roster::limit`].
+    pub fn limit(&self, cap: usize) {
+        if self.roster.varies() {
+            self.roster.limit(cap);
+            self.call_last();
+        }
+    }
+
+    /// Takes this worker's place if it is the last and extra.
+    pub fn lower(&self, worker: usize) {
+        if self.roster.lower(worker) {
+            self.call_last();
+        }
+    }
+
+    /// Calls whoever has the last place now, if the load gave it: its sleep must have an end from here on.
+    fn call_last(&self) {
+        if let Some(last) = self.roster.last_extra() {
+            self.call(last);
         }
     }
 

@@ -9,10 +9,10 @@
 //! | step | by | what |
 //! |---|---|---|
 //! | raise | whoever publishes work, or stops searching while there is some, and finds nobody to call | base + 1, up to the cap; calls the newcomer |
-//! | lower | the last worker with a place, after it slept long | base - 1, down to the least |
-//! | limit | whoever learns of a new cap | cap, and base if it is above; calls nobody |
+//! | lower | the last worker with a place, after it slept long | base - 1, down to the least; calls the one that is last now |
+//! | limit | whoever learns of a new cap | cap, and base if it is above; calls the one that is last now |
 //! | lend | a worker before it blocks | loans + 1; calls the newcomer |
-//! | take back | the same after | loans - 1; calls nobody |
+//! | take back | the same after | loans - 1; calls the one that is last now |
 //!
 //! Everybody may do every step: each changes the one word by one exchange.
 //!
@@ -30,6 +30,9 @@
 //!    which at most *k* wait; so if one rests then at least base, that is one at least, have a place and do not wait.
 //! 4. *A base that loans hide.* Were there one number, the last worker's lowering could take back a loan, and the
 //!    lender's return a place that was never given. So they are two numbers in one word, with bounds for one of them.
+//!
+//! 5. *The last one sleeps for ever.* Only the last worker with a place sleeps until a deadline, after which it gives the place up. One
+//!    that becomes the last in its sleep has no deadline. So whoever takes a place calls the one that is last then.
 //!
 //! # Why there is no ordering here
 //! A permit's release and acquire ([`parker`](super::parker)) order the place before the newcomer's look; rule 2 needs no
@@ -107,6 +110,12 @@ impl Roster {
 
     fn is_last_extra(&self, word: Word, worker: usize) -> bool {
         word.base() > self.least && word.places() == worker as u64 + 1
+    }
+
+    /// The last worker that has a place, if it may lose it when it has little to do.
+    pub fn last_extra(&self) -> Option<usize> {
+        let word = Word(self.word.load(RELAXED));
+        (self.varies && word.base() > self.least).then(|| word.places() as usize - 1)
     }
 
     /// Gives one more place, up to the cap: to the worker of the number returned, who must be called.
