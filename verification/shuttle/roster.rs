@@ -38,7 +38,12 @@ fn two_tasks(core: &Core, blocks: bool) {
             Ok(())
         })
         .unwrap();
-    let second = core.try_submit(move |_| Ok(open.unpark())).unwrap();
+    let second = core
+        .try_submit(move |_| {
+            open.unpark();
+            Ok(())
+        })
+        .unwrap();
     first.get().unwrap();
     second.get().unwrap();
 }
