@@ -6,6 +6,7 @@ use super::future::write_code;
 use super::options::{vgpu_task_options, with_options};
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
+use crate::error::Result;
 use crate::os::alloc::Owned;
 use crate::pool::{Destination, Group};
 use core::ffi::c_void;
@@ -52,11 +53,7 @@ pub unsafe extern "C" fn vgpu_group_submit(
     user_data: *mut c_void,
     destroy: vgpu_destroy_fn,
 ) -> vgpu_status {
-    guard(|| {
-        let group = required(group, "group")?;
-        let function = required_callback(function)?;
-        group.group.submit_work(Destination::USUAL, CTask { function, user_data: UserData(user_data), destroy })
-    })
+    guard(|| submit(group, |_| Ok(Destination::USUAL), function, user_data, destroy))
 }
 
 /// As vgpu_group_submit(), for a task of which something is asked: a priority, a place.
@@ -73,13 +70,21 @@ pub unsafe extern "C" fn vgpu_group_submit_with(
     user_data: *mut c_void,
     destroy: vgpu_destroy_fn,
 ) -> vgpu_status {
-    guard(|| {
-        let group = required(group, "group")?;
-        let function = required_callback(function)?;
-        // SAFETY: the caller vouches for the options.
-        let to = unsafe { with_options(options, |options| group.group.destination(options))? };
-        group.group.submit_work(to, CTask { function, user_data: UserData(user_data), destroy })
-    })
+    // SAFETY: the caller vouches for the options.
+    let to = |group: &Group<'static>| unsafe { with_options(options, |options| group.destination(options)) };
+    guard(|| submit(group, to, function, user_data, destroy))
+}
+
+fn submit(
+    group: *mut vgpu_group,
+    to: impl FnOnce(&Group<'static>) -> Result<Destination>,
+    function: vgpu_task_fn,
+    user_data: *mut c_void,
+    destroy: vgpu_destroy_fn,
+) -> Result<()> {
+    let group = &required(group, "group")?.group;
+    let function = required_callback(function)?;
+    group.submit_work(to(group)?, CTask { function, user_data: UserData(user_data), destroy })
 }
 
 /// Submits many tasks as vgpu_group_submit() does each, for less: they are counted, queued and announced together.

@@ -219,7 +219,7 @@ impl Worker {
         ptr::eq(self.core, core)
     }
 
-    /// What is nearest: the newest fork of this worker, then the oldest task of its shard, or of the next.
+    /// What is nearest: the newest fork of this worker, then the task that the inbox gives it.
     pub(super) fn take(&self) -> Option<Work> {
         if !self.deque().is_empty() {
             // SAFETY: this thread is the worker, and owns its deque.
@@ -313,7 +313,8 @@ impl Worker {
         self.others().filter(move |&victim| !(rests && victim == robbed) && core.may_rob(self.index, victim))
     }
 
-    /// The oldest fork of another worker, or any task. It begins with the worker that it waits for, else with a random one.
+    /// The oldest fork of another worker, or any task. It begins with the worker that it waits for, if there is one, and goes on in
+    /// its order of victims.
     pub(super) fn steal(&self, performer: Option<usize>) -> Option<Work> {
         performer
             .and_then(|performer| self.steal_from(performer))
@@ -328,10 +329,12 @@ impl Worker {
         if !self.knows_bound.get() {
             return None;
         }
-        let node = Reach::Node(core.seats().node_of(self.index));
-        let mates =
-            self.others().filter(|&mate| core.seats().includes(node, mate) && core.seats().includes(node, self.index));
-        mates.into_iter().find_map(|mate| self.steal_of(mate, node))
+        let seats = core.seats();
+        let node = Reach::Node(seats.node_of(self.index));
+        if !seats.includes(node, self.index) {
+            return None;
+        }
+        self.others().filter(|&mate| seats.includes(node, mate)).find_map(|mate| self.steal_of(mate, node))
     }
 
     pub(super) fn steal_from(&self, victim: usize) -> Option<Work> {
