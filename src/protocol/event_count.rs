@@ -141,10 +141,22 @@ impl EventCount {
         }
     }
 
-    /// Gives one more worker a place and calls it. False when there are as many as there may be.
+    /// Gives one more worker a place and claims it. False when as many have places as may.
+    ///
+    /// One that is awake gets its place too, but may take its work without counting as a searcher: then nobody would look
+    /// for the rest. So that one is called, and the next gets a place as well.
     #[cold]
     fn grow(&self) -> bool {
-        self.roster.raise().is_some_and(|newcomer| self.call(newcomer))
+        while let Some(newcomer) = self.roster.raise() {
+            if newcomer >= self.seats.len() {
+                return false;
+            }
+            if self.claim(newcomer / BITS, 1 << (newcomer % BITS)) {
+                return true;
+            }
+            self.call(newcomer);
+        }
+        false
     }
 
     /// Gives a worker a permit, if there is one of this number: it looks around once before it sleeps again.
@@ -167,12 +179,13 @@ impl EventCount {
         }
     }
 
-    /// Sets how many may have places by load; see [`Roster::limit`].
+    /// Sets how many may have places by load; see [`Roster::limit`]. If there may be more than before, one is called, since nobody
+    /// else would look for what could not be done by more until now.
     pub fn limit(&self, cap: usize) {
-        if self.roster.varies() {
-            self.roster.limit(cap);
-            self.call_last();
+        if self.roster.limit(cap) {
+            self.grow();
         }
+        self.call_last();
     }
 
     /// Takes this worker's place if it is the last and extra.

@@ -8,9 +8,9 @@
 //!
 //! | step | by | what |
 //! |---|---|---|
-//! | raise | whoever publishes work, or stops searching while there is some, and finds nobody to call | base + 1, up to the cap; calls the newcomer |
+//! | raise | whoever publishes work, or stops searching while there is some, and finds nobody to call | base + 1, up to the cap; claims the newcomer, or if that is awake calls it and raises again |
 //! | lower | the last worker with a place, after it slept long | base - 1, down to the least; calls the one that is last now |
-//! | limit | whoever learns of a new cap | cap, and base if it is above; calls the one that is last now |
+//! | limit | whoever learns of a new cap | cap, and base if it is above; calls the one that is last now; raises if the cap was lower |
 //! | lend | a worker before it blocks | loans + 1; calls the newcomer |
 //! | take back | the same after | loans - 1; calls the one that is last now |
 //!
@@ -30,9 +30,13 @@
 //!    which at most *k* wait; so if one rests then at least base, that is one at least, have a place and do not wait.
 //! 4. *A base that loans hide.* Were there one number, the last worker's lowering could take back a loan, and the
 //!    lender's return a place that was never given. So they are two numbers in one word, with bounds for one of them.
-//!
 //! 5. *The last one sleeps for ever.* Only the last worker with a place sleeps until a deadline, after which it gives the place up. One
 //!    that becomes the last in its sleep has no deadline. So whoever takes a place calls the one that is last then.
+//! 6. *The newcomer that is awake.* Who ends a search while there is work counts on its successor to search, and to find a successor
+//!    for the rest. A newcomer that is just coming from its work, or from its start, takes some without ever searching, and
+//!    the rest waits for the next publication. So only a newcomer that sleeps ends the raising.
+//! 7. *The cap that rises unnoticed.* Nobody called a worker when the work came, since there were as many as might be, and all of
+//!    them stay busy. So whoever lifts the cap raises.
 //!
 //! # Why there is no ordering here
 //! A permit's release and acquire ([`parker`](super::parker)) order the place before the newcomer's look; rule 2 needs no
@@ -129,10 +133,11 @@ impl Roster {
         self.change(|word| self.is_last_extra(word, worker).then_some(word.0.wrapping_sub(BASE))).is_some()
     }
 
-    /// Sets the cap, at least the least base.
-    pub fn limit(&self, cap: usize) {
+    /// Sets the cap, at least the least base. True if it was lower before.
+    pub fn limit(&self, cap: usize) -> bool {
         let cap = (cap as u64).clamp(self.least, FIELD);
-        self.change(|word| Some((word.0 & (FIELD * LOAN)) | word.base().min(cap) | (cap << CAP_SHIFT)));
+        self.change(|word| Some((word.0 & (FIELD * LOAN)) | word.base().min(cap) | (cap << CAP_SHIFT)))
+            .is_some_and(|before| before.cap() < cap)
     }
 
     /// Gives one more place for a worker that blocks: to the worker of the number returned, who must be called if there is one.
