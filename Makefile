@@ -58,18 +58,20 @@ SANITIZE_ENV := ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:abort_on
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help lib wheel sdist examples demo test test-c test-python asan valgrind verify verify-check deletions tsan miri asan-rust soak numa-vm numa-vm-large test-aarch64 bench bench-quick header install uninstall \
+.PHONY: all help lib wheel sdist examples demo test test-c test-shim test-python shim asan valgrind verify verify-check deletions tsan miri asan-rust soak numa-vm numa-vm-large test-aarch64 bench bench-quick header install uninstall \
         setup clean FORCE
 
-all: lib examples
+all: lib shim examples
 
 help:
 	@echo 'make lib        the shared and the static library, in $(OUT)'
+	@echo 'make shim       libvgpu_blas.so, which gives our matrix products the names of BLAS, in $(OUT)'
 	@echo 'make examples   the programs of examples-c/, in $(EX)'
 	@echo 'make demo       on a fresh machine: installs what is missing, builds, multiplies real matrices, says what it did'
 	@echo 'make wheel      the Python package vgpu_runtime with the library inside, in $(WHEELS); make sdist: its sources'
 	@echo 'make test       every check there is'
 	@echo 'make test-c     the C tests alone'
+	@echo 'make test-shim  libvgpu_blas.so: its C test, and NumPy on it'
 	@echo 'make test-python  the Python package: built, installed into an environment of its own, tested there'
 	@echo 'make test-adapters  the adapters for other libraries, with the headers that the system has'
 	@echo 'make asan       the C tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -144,6 +146,25 @@ $(TARGET)/include/%: include/%
 	@mkdir -p $(@D)
 	@cp $< $@
 
+# ---- the BLAS names ----
+
+# Another library, so that nobody gets these names who did not ask for them. It finds ours beside itself.
+SHIM      := $(OUT)/libvgpu_blas.so
+SHIM_LINK := -shared -fPIC -fvisibility=hidden -Wl,-soname,libvgpu_blas.so -Wl,-z,nodelete -Wl,-z,now -Wl,-z,relro -Wl,-z,defs \
+             -Wl,-z,noexecstack -Wl,-rpath,'$$ORIGIN' -L$(OUT) -lvgpu_pool -lpthread -ldl
+
+shim: $(SHIM)
+
+$(SHIM): shim/vgpu_blas.c $(LIBRARY)
+	$(CC) $(C_STD) $(WARNINGS) $(CFLAGS) -I$(TARGET)/include -o $@ $< $(SHIM_LINK)
+
+$(TESTS_DIR)/blas_test: tests/blas/blas_test.c tests/c/check.h $(SHIM)
+	@mkdir -p $(@D)
+	@$(COMPILE_C) -Werror -rdynamic -o $@ $< -L$(OUT) -lvgpu_blas -lvgpu_pool $(RPATH) -lpthread
+
+test-shim: $(TESTS_DIR)/blas_test
+	@scripts/blas_test.sh $(OUT)/libvgpu_blas.so $<
+
 # ---- the Python package ----
 
 PYTHON ?= python3
@@ -162,12 +183,13 @@ test-python:
 header:
 	VGPU_UPDATE_HEADER=1 $(CARGO) test --locked --quiet --test header
 
-install: lib
+install: lib shim
 	install -d '$(DESTDIR)$(PREFIX)/include/vgpu_pool/adapters' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/vgpu_pool'
 	for header in $(HEADERS); do install -m 644 $$header '$(DESTDIR)$(PREFIX)/'$$header || exit; done
 	install -m 755 $(OUT)/$(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(REAL)'
 	ln -sf $(REAL) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)'
 	ln -sf $(SONAME) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_pool.so'
+	install -m 755 $(SHIM) '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_blas.so'
 	install -m 644 $(OUT)/libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/libvgpu_pool.a'
 	@$(call DESCRIBE,$(LIBDIR),$(LIBDIR)/pkgconfig) abi/vgpu_pool.pc.in > '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
 	@for file in $(CMAKE_FILES); do \
@@ -180,7 +202,7 @@ uninstall:
 	rmdir '$(DESTDIR)$(PREFIX)/include/vgpu_pool/adapters' '$(DESTDIR)$(PREFIX)/include/vgpu_pool' 2>/dev/null || true
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/pkgconfig/vgpu_pool.pc'
 	rm -rf '$(DESTDIR)$(PREFIX)/$(LIBDIR)/cmake/vgpu_pool'
-	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
+	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_blas.so '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
 	    '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME).'*
 
 .PHONY: deb abi abi-update test-adapters docs fuzz fuzz-plant

@@ -13,7 +13,7 @@ trap 'rm -rf "$stage"' EXIT
 mkdir -p "$output" "$stage/run/$lib" "$stage/run/DEBIAN" "$stage/dev/DEBIAN"
 
 make --no-print-directory install DESTDIR="$stage/dev" PREFIX=/usr LIBDIR="lib/$multiarch" >/dev/null
-mv "$stage/dev/$lib"/libvgpu_pool.so.* "$stage/run/$lib"
+mv "$stage/dev/$lib"/libvgpu_pool.so.* "$stage/dev/$lib/libvgpu_blas.so" "$stage/run/$lib"
 find "$stage/run/$lib" -type f -exec strip --strip-unneeded {} +
 # Of the library's own objects only the debugging information goes: the linker needs the rest.
 strip --strip-debug "$stage/dev/$lib/libvgpu_pool.a"
