@@ -3,6 +3,7 @@
  *
  *     lfsr 2 16 1,0,0,0,0,0,0,0,0,0,0,1,0,1,1,0,1      x^16 + x^5 + x^3 + x^2 + 1 over GF(2): primitive
  *     lfsr --compare 3 10 1,0,0,0,0,0,0,0,0,2,1        every mode of the inbox, and one thread without a pool
+ *     lfsr --trace walk.json 2 20 ...                  what each worker did when, for https://ui.perfetto.dev
  *
  * The register's step is a permutation of its q^n states as long as the constant term is not 0. The whole state space is walked in
  * batches of states, one task each: a state that is the least of its cycle reports the cycle's length, and any other is left as
@@ -53,7 +54,13 @@ struct options {
     uint32_t workers;
     uint64_t per_batch;
     uint32_t mode;
+    const char *trace;
     int compare, quiet;
+};
+
+/* What the workers have done, all together. */
+struct totals {
+    uint64_t tasks, searching_ns, parks, steals, wakeups;
 };
 
 static const char *const MODES[] = {"nearest", "round-robin", "shared"};
@@ -226,6 +233,56 @@ static vgpu_status on_pool(vgpu_pool *pool, void **batches, size_t count, atomic
     return status != VGPU_OK ? status : ended;
 }
 
+/* ---- the trace ---- */
+
+static vgpu_status total(const vgpu_pool *pool, struct totals *all) {
+    vgpu_stats stats = {sizeof stats, sizeof(vgpu_worker_stats), 0, 0, 0, 0};
+    const uint32_t workers = vgpu_pool_num_workers(pool);
+    vgpu_worker_stats *each = calloc(workers, sizeof *each);
+    vgpu_status status = each ? vgpu_pool_stats(pool, &stats, each, workers) : VGPU_ERROR_OUT_OF_MEMORY;
+    uint32_t i, j;
+    memset(all, 0, sizeof *all);
+    for (i = 0; status == VGPU_OK && i < workers; i++) {
+        all->tasks += each[i].executed;
+        all->searching_ns += each[i].searching_ns;
+        all->parks += each[i].parks;
+        all->wakeups += each[i].wakeups;
+        for (j = 0; j < VGPU_DISTANCES; j++) all->steals += each[i].steals_done[j];
+    }
+    free(each);
+    return status;
+}
+
+/* Waits until all workers sleep, so that no search is under way, and says what they have done until then. */
+static vgpu_status settle(const vgpu_pool *pool, struct totals *all) {
+    const struct timespec moment = {0, 5000000};
+    struct totals before;
+    vgpu_status status = total(pool, all);
+    do {
+        before = *all;
+        nanosleep(&moment, NULL);
+        if (status == VGPU_OK) status = total(pool, all);
+    } while (status == VGPU_OK && memcmp(&before, all, sizeof before) != 0);
+    return status;
+}
+
+static vgpu_status begin_trace(vgpu_pool *pool, size_t batches, struct totals *before) {
+    vgpu_status status = settle(pool, before);
+    /* A worker may run all the batches, and search and sleep before each. */
+    return status == VGPU_OK ? vgpu_pool_trace_start(pool, 4 * batches + 1024) : status;
+}
+
+static vgpu_status end_trace(vgpu_pool *pool, const char *path, const struct totals *before) {
+    struct totals after;
+    vgpu_status status = settle(pool, &after);
+    vgpu_pool_trace_stop(pool);
+    if (status == VGPU_OK) status = vgpu_pool_trace_write(pool, path);
+    if (status == VGPU_OK)
+        printf("traced: %" PRIu64 " tasks, %" PRIu64 " ns of searching, %" PRIu64 " steals, %" PRIu64 " wake-ups\n", after.tasks - before->tasks,
+               after.searching_ns - before->searching_ns, after.steals - before->steals, after.wakeups - before->wakeups);
+    return status;
+}
+
 /* Walks all states in one mode; says how long it took. */
 static int run_mode(const struct polynomial *p, const struct options *options, uint32_t mode, struct lengths *found, double *seconds) {
     const size_t count = (size_t)((p->states + options->per_batch - 1) / options->per_batch);
@@ -234,6 +291,7 @@ static int run_mode(const struct polynomial *p, const struct options *options, u
     atomic_ulong done = 0;
     vgpu_pool_config config;
     vgpu_pool *pool = NULL;
+    struct totals before;
     vgpu_status status = VGPU_ERROR_OUT_OF_MEMORY;
     size_t i, j;
     int result = 0;
@@ -249,11 +307,13 @@ static int run_mode(const struct polynomial *p, const struct options *options, u
     config.inbox_mode = mode;
     config.inbox_full = VGPU_INBOX_FULL_BLOCK;
     if (batches && pointers) status = vgpu_pool_create(&config, &pool);
+    if (status == VGPU_OK && options->trace) status = begin_trace(pool, count, &before);
     if (status == VGPU_OK) {
         *seconds = seconds_now();
         status = on_pool(pool, pointers, count, &done, MODES[mode], options->quiet);
         *seconds = seconds_now() - *seconds;
     }
+    if (status == VGPU_OK && options->trace) status = end_trace(pool, options->trace, &before);
     if (status != VGPU_OK) result = failed("the walk", status);
     vgpu_pool_destroy(pool);
     forget(found);
@@ -343,7 +403,7 @@ static int compare(const struct polynomial *p, const struct options *options, co
 
 int main(int argc, char **argv) {
     struct lengths found = {0, 0, NULL};
-    struct options options = {0, 0, VGPU_INBOX_NEAREST, 0, 0};
+    struct options options = {0, 0, VGPU_INBOX_NEAREST, NULL, 0, 0};
     struct polynomial polynomial;
     const char *rest[3];
     double seconds = 0;
@@ -355,6 +415,7 @@ int main(int argc, char **argv) {
         if (!strcmp(argv[i], "--compare")) options.compare = 1;
         else if (!strcmp(argv[i], "--workers") && i + 1 < argc && number(argv[i + 1], &value) && value <= 4096) options.workers = (uint32_t)value, i++;
         else if (!strcmp(argv[i], "--batch") && i + 1 < argc && number(argv[i + 1], &value) && value > 0) options.per_batch = value, i++;
+        else if (!strcmp(argv[i], "--trace") && i + 1 < argc) options.trace = argv[++i];
         else if (!strcmp(argv[i], "--mode") && i + 1 < argc) {
             for (mode = 0; mode < 3 && strcmp(argv[i + 1], MODES[mode]); mode++) {}
             if (mode == 3) return wrong("that is no mode", "the modes are nearest, round-robin and shared");
@@ -363,7 +424,7 @@ int main(int argc, char **argv) {
         else given = 4;
     }
     if (given != 3) {
-        fprintf(stderr, "usage: lfsr [--workers N] [--batch STATES] [--mode nearest|round-robin|shared] [--compare] Q DEGREE COEFFICIENTS\n"
+        fprintf(stderr, "usage: lfsr [--workers N] [--batch STATES] [--mode nearest|round-robin|shared] [--compare] [--trace FILE] Q DEGREE COEFFICIENTS\n"
                         "Q is a prime, the coefficients go from that of x^DEGREE, which is 1, down to the constant one: lfsr 2 4 1,0,0,1,1\n");
         return 2;
     }
@@ -378,6 +439,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     print_lengths(&polynomial, &found, order);
+    options.trace = NULL;
     result = options.compare ? compare(&polynomial, &options, &found) : 0;
     forget(&found);
     return result;

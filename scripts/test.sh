@@ -64,7 +64,9 @@ npy() {
         "$python" scripts/npy_test.py "$target/examples-c/npy_gemm" "$target/data"
 }
 run_examples() {
-    "$target/examples-c/hello" && "$target/examples-c/graph" && "$target/examples-c/exceptions" && "$target/examples-c/gemm" 300 5 && scripts/lfsr_test.sh "$target/examples-c/lfsr"
+    cargo build --locked --quiet --features cli --bin vgpu-pool &&
+        "$target/examples-c/hello" && "$target/examples-c/graph" && "$target/examples-c/exceptions" && "$target/examples-c/gemm" 300 5 &&
+        scripts/lfsr_test.sh "$target/examples-c/lfsr" "$target/debug/vgpu-pool"
 }
 
 step 'tools' scripts/setup.sh

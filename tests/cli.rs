@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use vgpu_pool::pool::{Config, Pool};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vgpu-pool")).args(arguments).output().unwrap()
@@ -134,6 +135,65 @@ fn the_doctor_tries_everything() {
         assert!(!row["found"].as_str().unwrap().is_empty());
     }
     assert_eq!(text(&["doctor"]).lines().count(), whats.len());
+}
+
+#[test]
+fn every_way_to_share_tasks_is_measured() {
+    let small = ["bench", "--tasks", "200", "--task-ns", "500", "--rounds", "1", "--workers", "2"];
+    let rows = json(&[&small[..], &["--json"]].concat());
+    let rows = rows.as_array().unwrap();
+    let of = |table: &str| rows.iter().filter(|row| row["table"].as_str().unwrap().starts_with(table)).count();
+    assert_eq!(
+        (of("skewed, submitted by one outside"), of("skewed, submitted by one task"), of("settings")),
+        (9, 9, 7)
+    );
+    for row in rows {
+        let imbalance = row["imbalance"].as_f64().unwrap();
+        assert!((1.0..=2.0).contains(&imbalance) && row["median_s"].as_f64().unwrap() > 0.0, "{row}");
+    }
+    // Without stealing all stays where it was submitted.
+    let still = rows.iter().find(|row| row["way"] == "stealing off").unwrap();
+    assert_eq!((&still["imbalance"], &still["migrations"]), (&2.0.into(), &0.into()));
+    assert!(text(&small).contains("| Shared, Load | "));
+}
+
+#[test]
+fn a_trace_is_summed_up() {
+    let path = std::env::temp_dir().join(format!("vgpu-cli-trace-{}.json", std::process::id()));
+    let pool = Pool::new(&Config { workers: 2, ..Config::default() }).unwrap();
+    pool.trace_start(0).unwrap();
+    for _ in 0..10 {
+        pool.submit(|_| ()).unwrap().get().unwrap();
+    }
+    assert!(pool.trace_stop());
+    pool.trace_write(path.to_str().unwrap()).unwrap();
+    let summary = json(&["trace", "--json", path.to_str().unwrap()]);
+    assert_eq!((&summary["total"]["tasks"], &summary["dropped_events"]), (&10.into(), &0.into()));
+    assert_eq!(summary["workers"].as_array().unwrap().len(), 2);
+    assert!(
+        text(&["trace", path.to_str().unwrap()]).lines().any(|line| line.trim_start().starts_with("all         10"))
+    );
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn what_is_no_trace_is_refused() {
+    let path = std::env::temp_dir().join(format!("vgpu-cli-no-trace-{}", std::process::id()));
+    let refused = |contents: &str, why: &str| {
+        std::fs::write(&path, contents).unwrap();
+        let output = run(&["trace", path.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(why), "{contents}: {said}");
+    };
+    refused("{", "no JSON");
+    refused("[]", "no list of traceEvents");
+    refused(r#"{"traceEvents":[{"ph":"X"}]}"#, "event 0 names no worker");
+    refused(r#"{"traceEvents":[{"ph":"X","tid":0,"cat":"task","ts":1}]}"#, "event 0 has no dur");
+    refused(r#"{"traceEvents":[{"ph":"X","tid":0,"cat":"task","ts":-1,"dur":1}]}"#, "event 0 has no ts");
+    refused(r#"{"traceEvents":[{"ph":"X","tid":0,"cat":"tea","ts":1,"dur":1}]}"#, "event 0 is a tea");
+    std::fs::remove_file(&path).unwrap();
+    let output = run(&["trace", path.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("could not be read"));
 }
 
 #[test]

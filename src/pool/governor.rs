@@ -69,7 +69,7 @@ impl Governor {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
 mod tests {
     use super::*;
     use crate::protocol::roster::Roster;
