@@ -43,7 +43,7 @@
  * A vgpu_worker belongs to the library and is valid only during the callback it was passed to.
  *
  * ## Structs that may grow
- * vgpu_pool_config and vgpu_graph_config begin with `struct_size`. Call vgpu_pool_config_init(&config), or the one of the
+ * vgpu_pool_config, vgpu_micropool and vgpu_graph_config begin with `struct_size`. Call vgpu_pool_config_init(&config), or the one of the
  * graph, then set what you want otherwise.
  * An older, shorter struct is completed with zeroes, and zero always means the default. A newer, longer one is accepted
  * if the part that this library does not know is zero, and refused with VGPU_ERROR_INVALID_ARGUMENT otherwise.
@@ -134,6 +134,9 @@
 
 /** Fills `*config`, a vgpu_graph_config, with the defaults and with the size that this header knows. */
 #define vgpu_graph_config_init(config) vgpu_graph_config_init_sized((config), (uint32_t)sizeof *(config))
+
+/** Fills `*micropool`, a vgpu_micropool, with the defaults and with the size that this header knows. */
+#define vgpu_micropool_init(micropool) vgpu_micropool_init_sized((micropool), (uint32_t)sizeof *(micropool))
 
 /**
  * The call did what was asked.
@@ -484,6 +487,16 @@ typedef struct vgpu_graph vgpu_graph;
  * Tasks of one pool that are waited for together.
  */
 typedef struct vgpu_group vgpu_group;
+
+/**
+ * A running task of a set of micropools, as its function sees it. Valid during the call.
+ */
+typedef struct vgpu_micropool_task vgpu_micropool_task;
+
+/**
+ * A set of micropools.
+ */
+typedef struct vgpu_micropools vgpu_micropools;
 
 /**
  * A thread for each NUMA node, started on first use and pinned to the node for life.
@@ -915,6 +928,45 @@ typedef struct vgpu_fork_job {
      */
     uint64_t done[6];
 } vgpu_fork_job;
+
+/**
+ * One micropool of a set. Begin with vgpu_micropool_init(); zero means the default, where there is one.
+ */
+typedef struct vgpu_micropool {
+    /**
+     * The size of this struct as the program was compiled; set by vgpu_micropool_init(). The same in all structs of an array.
+     */
+    uint32_t struct_size;
+    /**
+     * How many workers; 0: as many as it has CPUs.
+     */
+    uint32_t num_workers;
+    /**
+     * How many tasks that came in through it may be in the set at a time, of 128 bytes each; 0: 1024.
+     */
+    uint32_t num_places;
+    /**
+     * How many words `cpus` has.
+     */
+    uint32_t num_cpu_words;
+    /**
+     * What it is called, in UTF-8; its workers' threads are named with the first 8 bytes. No two are called the same.
+     */
+    const char *name;
+    /**
+     * On which CPUs its workers are pinned: CPU n is bit n % 64 of word n / 64. NULL: the machine's, of which those micropools without
+     * CPUs of their own get one after the other. Not used after the call.
+     */
+    const uint64_t *cpus;
+} vgpu_micropool;
+
+/**
+ * A stage of a task in a micropool: what it does there. Returns 0 for success; any other number is its own error code.
+ *
+ * @param task       the running task, valid during the call
+ * @param user_data  what the task was submitted with
+ */
+typedef int32_t (*vgpu_micropool_task_fn)(struct vgpu_micropool_task *task, void *user_data);
 
 /**
  * Where memory is. Set struct_size to sizeof(vgpu_node_report) before the call.
@@ -1985,6 +2037,119 @@ VGPU_API int32_t vgpu_fork_take_back(struct vgpu_worker *worker,
  */
 VGPU_API void vgpu_fork_finish(struct vgpu_worker *worker,
                                struct vgpu_fork_job *job);
+
+/**
+ * Fills a micropool with the defaults. Programs call the macro vgpu_micropool_init(), which knows the size.
+ *
+ * @param micropool  where to write; NULL does nothing
+ * @param size       sizeof(vgpu_micropool) as the program was compiled; what lies beyond this library's knowledge is zeroed
+ * @note Thread safety: any thread, each on its own struct.
+ */
+VGPU_API void vgpu_micropool_init_sized(struct vgpu_micropool *micropool,
+                                        uint32_t size);
+
+/**
+ * Makes a set of micropools and starts their workers: several small pools side by side, each for one class of work, so that cheap
+ * tasks do not wait for dear ones. Each has workers and a queue of its own. A task says at vgpu_micropools_submit() to which it goes,
+ * and a running one goes on in another with vgpu_micropool_task_hand_over().
+ *
+ * @param config      what holds for each of them; NULL for the defaults. Not used of it: num_workers, inbox_capacity and name_prefix.
+ *                    inbox_full says what happens when all places of a micropool are taken: VGPU_INBOX_FULL_ERROR or VGPU_INBOX_FULL_BLOCK
+ * @param micropools  count structs, one for each; they are numbered from 0 in this order
+ * @param count       how many; at least 1
+ * @param set         where the handle goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for a setting out of range, a name that is missing or there twice, no CPUs;
+ *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_THREAD_SPAWN; VGPU_ERROR_AFFINITY if pinning is required and refused. On failure
+ *         whatever was started is stopped and whatever was allocated is given back.
+ * @note Thread safety: any thread. Blocks until the threads are started.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_micropools_create(const struct vgpu_pool_config *config,
+                                                           const struct vgpu_micropool *micropools,
+                                                           size_t count,
+                                                           struct vgpu_micropools **set);
+
+/**
+ * Ends a set: refuses new tasks from outside, runs what was accepted, joins the threads and frees the set.
+ *
+ * @param set  the set; NULL does nothing
+ * @return VGPU_OK; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks, and the set goes on; VGPU_ERROR_FORKED in a
+ *         forked child, where the threads do not exist and the memory is left alone
+ * @note Thread safety: once, by a thread that is not a worker of the set. Other threads may be submitting when it begins;
+ *       nobody may use the handle after it has returned. Blocks until everything is done.
+ */
+VGPU_API vgpu_status vgpu_micropools_destroy(struct vgpu_micropools *set);
+
+/**
+ * The number of the micropool of this name.
+ *
+ * @param set     the set
+ * @param name    a terminated string
+ * @param number  where the number goes
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL, and for a name that none has
+ * @note Thread safety: any thread.
+ */
+VGPU_API vgpu_status vgpu_micropools_find(const struct vgpu_micropools *set,
+                                          const char *name,
+                                          uint32_t *number);
+
+/**
+ * Submits a task to a micropool: it runs once, on one of its workers.
+ *
+ * @param set        the set
+ * @param micropool  the micropool's number
+ * @param function   what the task does there
+ * @param user_data  passed to it, and to whatever the task hands itself over to
+ * @param destroy    called once with user_data when the task is done or has failed; may be NULL. Not called if this fails
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_QUEUE_FULL if all places are taken and the set was not told to wait, or
+ *         this is one of its workers; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, tasks of the set included. With VGPU_INBOX_FULL_BLOCK it blocks until there is a place.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_micropools_submit(struct vgpu_micropools *set,
+                                                           uint32_t micropool,
+                                                           vgpu_micropool_task_fn function,
+                                                           void *user_data,
+                                                           vgpu_destroy_fn destroy);
+
+/**
+ * Waits until no task is in the set. The set can be used again afterwards.
+ *
+ * @param set        the set
+ * @param task_code  where the number goes that the first failing task returned, or 0; may be NULL
+ * @return VGPU_OK if no task has failed since the last call; otherwise the first failure; VGPU_ERROR_INVALID_ARGUMENT for NULL;
+ *         VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks; VGPU_ERROR_FORKED
+ * @note Thread safety: one thread at a time, while nobody submits but tasks of the set. Blocks.
+ */
+VGPU_API vgpu_status vgpu_micropools_wait_all(struct vgpu_micropools *set,
+                                              int32_t *task_code);
+
+/**
+ * Says how the running task goes on: when its function has returned 0, `function` is queued in another micropool, behind what is
+ * queued there, with the same user_data. The task keeps its place in the set, so this never waits and never fails for want of
+ * room. If the running function returns another number after all, the task ends there. Called twice, the second call counts.
+ *
+ * @param task       what the running function was passed
+ * @param micropool  the number of the micropool; may be the one in which the task runs
+ * @param function   what the task does there
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL and for a number that no micropool has
+ * @note Thread safety: inside the function, on the thread that runs it.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_micropool_task_hand_over(struct vgpu_micropool_task *task,
+                                                                  uint32_t micropool,
+                                                                  vgpu_micropool_task_fn function);
+
+/**
+ * The number of the micropool in which the running task runs; UINT32_MAX for NULL.
+ *
+ * @note Thread safety: inside the function, on the thread that runs it.
+ */
+VGPU_API uint32_t vgpu_micropool_task_micropool(const struct vgpu_micropool_task *task);
+
+/**
+ * The worker that runs the task, for forks, which run in its micropool; NULL for NULL.
+ *
+ * @note Thread safety: inside the function, on the thread that runs it.
+ */
+VGPU_API struct vgpu_worker *vgpu_micropool_task_worker(const struct vgpu_micropool_task *task);
 
 /**
  * Tells the numbers of the machine's NUMA nodes, ascending; they may have gaps. A machine without NUMA has node 0.

@@ -170,6 +170,24 @@ typedef struct vgpu_pool_api {
     int32_t (*fork_take_back)(struct vgpu_worker *worker, struct vgpu_fork_job *job);
     /** vgpu_fork_finish() */
     void (*fork_finish)(struct vgpu_worker *worker, struct vgpu_fork_job *job);
+    /** vgpu_micropool_init_sized() */
+    void (*micropool_init_sized)(struct vgpu_micropool *micropool, uint32_t size);
+    /** vgpu_micropools_create() */
+    vgpu_status (*micropools_create)(const struct vgpu_pool_config *config, const struct vgpu_micropool *micropools, size_t count, struct vgpu_micropools **set);
+    /** vgpu_micropools_destroy() */
+    vgpu_status (*micropools_destroy)(struct vgpu_micropools *set);
+    /** vgpu_micropools_find() */
+    vgpu_status (*micropools_find)(const struct vgpu_micropools *set, const char *name, uint32_t *number);
+    /** vgpu_micropools_submit() */
+    vgpu_status (*micropools_submit)(struct vgpu_micropools *set, uint32_t micropool, vgpu_micropool_task_fn function, void *user_data, vgpu_destroy_fn destroy);
+    /** vgpu_micropools_wait_all() */
+    vgpu_status (*micropools_wait_all)(struct vgpu_micropools *set, int32_t *task_code);
+    /** vgpu_micropool_task_hand_over() */
+    vgpu_status (*micropool_task_hand_over)(struct vgpu_micropool_task *task, uint32_t micropool, vgpu_micropool_task_fn function);
+    /** vgpu_micropool_task_micropool() */
+    uint32_t (*micropool_task_micropool)(const struct vgpu_micropool_task *task);
+    /** vgpu_micropool_task_worker() */
+    struct vgpu_worker *(*micropool_task_worker)(const struct vgpu_micropool_task *task);
     /** vgpu_node_numbers() */
     vgpu_status (*node_numbers)(uint32_t *numbers, size_t capacity, size_t *count);
     /** vgpu_node_alloc() */
@@ -319,6 +337,15 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_fork_promote",
     "vgpu_fork_take_back",
     "vgpu_fork_finish",
+    "vgpu_micropool_init_sized",
+    "vgpu_micropools_create",
+    "vgpu_micropools_destroy",
+    "vgpu_micropools_find",
+    "vgpu_micropools_submit",
+    "vgpu_micropools_wait_all",
+    "vgpu_micropool_task_hand_over",
+    "vgpu_micropool_task_micropool",
+    "vgpu_micropool_task_worker",
     "vgpu_node_numbers",
     "vgpu_node_alloc",
     "vgpu_node_alloc_interleaved",
@@ -663,6 +690,42 @@ int32_t vgpu_fork_take_back(struct vgpu_worker *worker, struct vgpu_fork_job *jo
 void vgpu_fork_finish(struct vgpu_worker *worker, struct vgpu_fork_job *job) {
     if (vgpu_pool_loaded.fork_finish == NULL) { return; }
     vgpu_pool_loaded.fork_finish(worker, job);
+}
+void vgpu_micropool_init_sized(struct vgpu_micropool *micropool, uint32_t size) {
+    if (vgpu_pool_loaded.micropool_init_sized == NULL) { return; }
+    vgpu_pool_loaded.micropool_init_sized(micropool, size);
+}
+vgpu_status vgpu_micropools_create(const struct vgpu_pool_config *config, const struct vgpu_micropool *micropools, size_t count, struct vgpu_micropools **set) {
+    if (vgpu_pool_loaded.micropools_create == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.micropools_create(config, micropools, count, set);
+}
+vgpu_status vgpu_micropools_destroy(struct vgpu_micropools *set) {
+    if (vgpu_pool_loaded.micropools_destroy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.micropools_destroy(set);
+}
+vgpu_status vgpu_micropools_find(const struct vgpu_micropools *set, const char *name, uint32_t *number) {
+    if (vgpu_pool_loaded.micropools_find == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.micropools_find(set, name, number);
+}
+vgpu_status vgpu_micropools_submit(struct vgpu_micropools *set, uint32_t micropool, vgpu_micropool_task_fn function, void *user_data, vgpu_destroy_fn destroy) {
+    if (vgpu_pool_loaded.micropools_submit == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.micropools_submit(set, micropool, function, user_data, destroy);
+}
+vgpu_status vgpu_micropools_wait_all(struct vgpu_micropools *set, int32_t *task_code) {
+    if (vgpu_pool_loaded.micropools_wait_all == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.micropools_wait_all(set, task_code);
+}
+vgpu_status vgpu_micropool_task_hand_over(struct vgpu_micropool_task *task, uint32_t micropool, vgpu_micropool_task_fn function) {
+    if (vgpu_pool_loaded.micropool_task_hand_over == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.micropool_task_hand_over(task, micropool, function);
+}
+uint32_t vgpu_micropool_task_micropool(const struct vgpu_micropool_task *task) {
+    if (vgpu_pool_loaded.micropool_task_micropool == NULL) { return 0; }
+    return vgpu_pool_loaded.micropool_task_micropool(task);
+}
+struct vgpu_worker *vgpu_micropool_task_worker(const struct vgpu_micropool_task *task) {
+    if (vgpu_pool_loaded.micropool_task_worker == NULL) { return NULL; }
+    return vgpu_pool_loaded.micropool_task_worker(task);
 }
 vgpu_status vgpu_node_numbers(uint32_t *numbers, size_t capacity, size_t *count) {
     if (vgpu_pool_loaded.node_numbers == NULL) { return VGPU_ERROR_UNSUPPORTED; }

@@ -203,6 +203,8 @@ deleted wake_owner 'the wake-up' task_state::storage_is_used_again_after_everybo
 in_file src/pool/core.rs
 deleted enqueue 'the notification of a sleeper' pool::a_task_runs_and_its_pool_ends \
     'self.announce(to.reach, Some(home), || self.near(worker, home), 1);' '' 2
+deleted receive 'the notification of a sleeper' micropools::a_task_goes_on_elsewhere_before_the_set_ends \
+    'self.announce(Reach::Everyone, Some(home), || self.near(worker, home), 1);' ''
 deleted enqueue_batch 'the notification of sleepers' pool::a_group_is_done_when_its_tasks_are \
     'self.announce(to.reach, Some(home), || self.near(worker, home), pushed);' ''
 deleted announce 'the wake-up of who alone may take a task' policies::a_task_that_nobody_may_steal_wakes_its_worker \

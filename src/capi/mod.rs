@@ -13,6 +13,7 @@ pub mod future;
 pub mod gemm;
 pub mod graph;
 pub mod group;
+pub mod micropools;
 pub mod node;
 pub mod numa;
 pub mod options;

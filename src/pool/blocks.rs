@@ -21,6 +21,8 @@ const ALIGN: usize = 64;
 const HOME_BYTES: usize = 1 << 20;
 /// The home of a block that has none.
 const NOWHERE: usize = usize::MAX;
+/// The home of a block that is never sent anywhere: see [`Kept`].
+const STAYS: usize = usize::MAX - 1;
 
 /// What stands in front of a task.
 #[repr(C)]
@@ -71,6 +73,22 @@ impl Shape {
     unsafe fn front(self, value: NonNull<u8>) -> NonNull<Front> {
         // SAFETY: by contract the block begins so far in front.
         unsafe { value.sub(self.offset).cast() }
+    }
+}
+
+/// A value in a block that stays where it is: a pool that has run the task in it does not touch it again.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Kept<T> {
+    front: Front,
+    pub(crate) value: T,
+}
+
+impl<T> Kept<T> {
+    /// A block of [`Shape::of::<T>`].
+    pub(crate) fn new(value: T) -> Kept<T> {
+        const { assert!(mem::offset_of!(Kept<T>, value) == Shape::of::<T>().offset) };
+        Kept { front: Front { link: Link::new(), home: STAYS }, value }
     }
 }
 
@@ -127,8 +145,10 @@ impl Blocks {
         unsafe {
             let front = shape.front(value);
             let home = front.as_ref().home;
-            if home == NOWHERE {
-                self.release(front, shape.alone);
+            if home >= STAYS {
+                if home == NOWHERE {
+                    self.release(front, shape.alone);
+                }
                 return;
             }
             if returns.home != home || returns.chain.len() >= MOST_RETURNS {

@@ -101,7 +101,7 @@ pub const MAX_WORKERS: usize = 4096;
 pub const MAX_INBOX_CAPACITY: usize = 1 << 24;
 
 /// The settings of a pool. `Config::default()` suits most.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Config<'a> {
     /// How many workers; 0 means as many as the process may use at a time.
     pub workers: usize,

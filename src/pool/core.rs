@@ -6,7 +6,7 @@ use super::balance::{Balance, InboxMode, Victims};
 use super::blocks::{Blocks, Taker};
 use super::config::{Config, DEFAULT_HELP_DEPTH, DEFAULT_INBOX_CAPACITY, WaitPolicy, WhenFull};
 use super::counters::{Counters, Statistics};
-use super::detached::{Batch, Detached};
+use super::detached::{Batch, Detached, Entry};
 use super::fork_join::Job;
 use super::future::Future;
 use super::governor::Governor;
@@ -61,7 +61,7 @@ pub struct Core {
     generation: u32,
 }
 
-fn refusal(reason: Refused) -> Error {
+pub(super) fn refusal(reason: Refused) -> Error {
     match reason {
         Refused::Closed => error!(Closed, "the pool is being destroyed and takes no new tasks from outside"),
         Refused::Full => error!(QueueFull, "the pool holds {} tasks, more than it can count", MAX_COUNT),
@@ -616,6 +616,26 @@ impl Core {
         }
         self.announce(to.reach, Some(home), || self.near(worker, home), 1);
         Ok(())
+    }
+
+    /// Queues a task that was made elsewhere, behind those that are queued. False if there is no room.
+    ///
+    /// # Safety
+    /// The entry is in no queue, and is given to this one; its table is its own. The pool lives until the task has run and this
+    /// call has returned.
+    pub(crate) unsafe fn receive(&self, entry: NonNull<Entry>) -> bool {
+        // Whoever hands it over vouches for the pool, closed or not.
+        if self.shutdown.accept_inside(1).is_err() {
+            return false;
+        }
+        let worker = self.current_worker();
+        let home = self.inbox.home(worker.map(Worker::index));
+        if self.inbox.push(Destination::USUAL, home, self.balance.holds_back(), &[entry]) == 0 {
+            self.shutdown.finish(1).wake_blocked();
+            return false;
+        }
+        self.announce(Reach::Everyone, Some(home), || self.near(worker, home), 1);
+        true
     }
 
     /// Queues a task once more, in a more urgent lane. If there is no room it stays where it is.

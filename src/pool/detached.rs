@@ -39,12 +39,31 @@ pub(crate) struct Table {
     shape: Shape,
 }
 
+impl Table {
+    /// The functions of a kind of task whose block is not the pool's, and which `run` may queue again or free: it is not
+    /// touched after. `discard` drops such a task unrun.
+    pub(crate) const fn of_kept<T>(
+        run: unsafe fn(NonNull<Entry>, &Worker) -> Result<()>,
+        discard: unsafe fn(NonNull<Entry>),
+    ) -> Table {
+        Table { run, discard, shape: Shape::of::<T>() }
+    }
+}
+
 /// The part of a detached task that does not depend on its work.
+#[derive(Debug)]
 #[repr(C)]
-struct Front {
+pub(crate) struct Front {
     entry: Entry,
     /// The group, or null. Alive until this task is counted off there.
     group: *const GroupCore,
+}
+
+impl Front {
+    /// That of a task without a group.
+    pub(crate) const fn new(table: &'static Table) -> Front {
+        Front { entry: Entry { detached: Some(table) }, group: ptr::null() }
+    }
 }
 
 /// A detached task.

@@ -27,6 +27,7 @@ pub mod future;
 mod governor;
 pub mod group;
 pub mod inbox;
+pub mod micropools;
 pub mod options;
 pub mod report;
 pub mod scope;
@@ -44,6 +45,7 @@ pub use config::{Config, Hooks, Pinning, WaitPolicy, WhenFull};
 pub use counters::Distance;
 pub use future::Future;
 pub use group::Group;
+pub use micropools::{Micropool, MicropoolTask, Micropools};
 pub use options::{Binding, Priority, TaskOptions};
 pub use report::Report;
 pub use scope::Scope;
@@ -284,6 +286,15 @@ impl Pool {
         self.core.check_process()
     }
 
+    /// Drains the pool and joins its threads, and leaves its memory.
+    fn stop(&mut self) {
+        // In a forked child there is nobody to join.
+        if self.core.generation() == fork::generation() {
+            self.core.close();
+            self.threads.join();
+        }
+    }
+
     /// Whether the calling thread may destroy the pool.
     pub(crate) fn check_destroy(&self) -> Result<()> {
         self.core.refuse_on_own_worker("destroying the pool")
@@ -292,10 +303,6 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // In a forked child there is nobody to join.
-        if self.core.generation() == fork::generation() {
-            self.core.close();
-            self.threads.join();
-        }
+        self.stop();
     }
 }

@@ -16,6 +16,8 @@ mod first;
 mod fork_frames;
 mod fork_stack;
 mod free_list;
+#[path = "../zoo/full_lines.rs"]
+mod full_lines;
 mod graph;
 #[path = "../zoo/graph_counts.rs"]
 mod graph_counts;
@@ -28,6 +30,7 @@ mod latch_counts;
 #[path = "../zoo/latch_waiters.rs"]
 mod latch_waiters;
 mod lazy_start;
+mod micropools;
 mod model;
 #[path = "../zoo/mpmc.rs"]
 mod mpmc;
