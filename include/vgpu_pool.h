@@ -34,7 +34,7 @@
  * A new release may return statuses that this header does not list: treat any value other than VGPU_OK as a failure.
  *
  * ## Objects and ownership
- * vgpu_pool, vgpu_future, vgpu_group and vgpu_graph are opaque and are used through pointers. What a `_create` or a `_submit` gave is
+ * vgpu_pool, vgpu_future, vgpu_group, vgpu_graph and vgpu_packed_b are opaque and are used through pointers. What a `_create` or a `_submit` gave is
  * ended exactly once, by `_destroy` or `_release`; these accept NULL and do nothing. A future may be released before its
  * task has run: the task still runs. A future or group must be ended before its pool is destroyed. A vgpu_graph belongs to
  * no pool: it is made once, and runs where it is told to; a run must be waited for before its pool is destroyed.
@@ -50,7 +50,7 @@
  *
  * ## NULL
  * A NULL where an object, a function or an output is required gives VGPU_ERROR_INVALID_ARGUMENT, never a crash.
- * The functions that begin with vgpu_parallel_, vgpu_join(), vgpu_fork_all(), vgpu_sgemm() and vgpu_dgemm() accept a NULL
+ * The functions that begin with vgpu_parallel_, vgpu_join(), vgpu_fork_all(), vgpu_sgemm() and all other products accept a NULL
  * pool: they then do everything on the calling thread, and callbacks get a NULL worker, which vgpu_worker_index() accepts.
  *
  * ## Threads
@@ -502,6 +502,11 @@ typedef struct vgpu_micropools vgpu_micropools;
  * A thread for each NUMA node, started on first use and pinned to the node for life.
  */
 typedef struct vgpu_numa_pool vgpu_numa_pool;
+
+/**
+ * A packed B.
+ */
+typedef struct vgpu_packed_b vgpu_packed_b;
 
 /**
  * Host memory pinned for a GPU.
@@ -2000,6 +2005,240 @@ VGPU_API vgpu_status vgpu_dgemm(struct vgpu_pool *pool,
                                 double beta,
                                 double *c,
                                 int64_t ldc);
+
+/**
+ * C = alpha * op(A) * op(B) + beta * C with A and B of 16-bit bf16 numbers, summed and stored in single precision.
+ *
+ * A bf16 is the upper half of a float: sign, 8 bits of exponent, 7 of fraction. Widening it is exact, and the result is bit for bit that of
+ * vgpu_sgemm() on the widened matrices, which never exist as a whole. Otherwise as vgpu_sgemm().
+ *
+ * @note Thread safety: as vgpu_sgemm().
+ */
+VGPU_API vgpu_status vgpu_gemm_bf16bf16f32(struct vgpu_pool *pool,
+                                           int32_t layout,
+                                           int32_t trans_a,
+                                           int32_t trans_b,
+                                           int64_t m,
+                                           int64_t n,
+                                           int64_t k,
+                                           float alpha,
+                                           const uint16_t *a,
+                                           int64_t lda,
+                                           const uint16_t *b,
+                                           int64_t ldb,
+                                           float beta,
+                                           float *c,
+                                           int64_t ldc);
+
+/**
+ * Computes `batch_size` products of one shape in single precision, whose matrices lie at equal distances: the same as
+ *
+ *     for (i = 0; i < batch_size; i++)
+ *         vgpu_sgemm(pool, layout, trans_a, trans_b, m, n, k, alpha, a + i * stride_a, lda, b + i * stride_b, ldb,
+ *                    beta, c + i * stride_c, ldc);
+ *
+ * to the last bit. Small products are dealt out whole, each to one worker; large ones are shared out. All are checked before the
+ * first is computed.
+ *
+ * @param stride_a    elements from one A to the next, at least 0; 0 if all share one
+ * @param stride_b    as stride_a
+ * @param stride_c    elements from one C to the next; at least what a C spans
+ * @param batch_size  how many products, at least 0
+ * @return as vgpu_sgemm()
+ * @note The other arguments are those of vgpu_sgemm(), for the first product.
+ * @note Thread safety: as vgpu_sgemm().
+ */
+VGPU_API vgpu_status vgpu_sgemm_batch_strided(struct vgpu_pool *pool,
+                                              int32_t layout,
+                                              int32_t trans_a,
+                                              int32_t trans_b,
+                                              int64_t m,
+                                              int64_t n,
+                                              int64_t k,
+                                              float alpha,
+                                              const float *a,
+                                              int64_t lda,
+                                              int64_t stride_a,
+                                              const float *b,
+                                              int64_t ldb,
+                                              int64_t stride_b,
+                                              float beta,
+                                              float *c,
+                                              int64_t ldc,
+                                              int64_t stride_c,
+                                              int64_t batch_size);
+
+/**
+ * Computes groups of products in single precision: the products of a group have one shape, and matrices that lie anywhere. The same as
+ *
+ *     for (group = 0, i = 0; group < group_count; group++)
+ *         for (last = i + group_size[group]; i < last; i++)
+ *             vgpu_sgemm(pool, layout, trans_a[group], trans_b[group], m[group], n[group], k[group], alpha[group],
+ *                        a[i], lda[group], b[i], ldb[group], beta[group], c[i], ldc[group]);
+ *
+ * to the last bit, in any order. All products are checked before the first is computed. No C may overlap another product's matrices.
+ *
+ * @param a            an A for each product of all groups; b and c likewise
+ * @param group_count  how many groups, at least 0; the other arrays have an entry for each
+ * @param group_size   how many products each group has, at least 0
+ * @return as vgpu_sgemm()
+ * @note Thread safety: as vgpu_sgemm().
+ */
+VGPU_API vgpu_status vgpu_sgemm_batch(struct vgpu_pool *pool,
+                                      int32_t layout,
+                                      const int32_t *trans_a,
+                                      const int32_t *trans_b,
+                                      const int64_t *m,
+                                      const int64_t *n,
+                                      const int64_t *k,
+                                      const float *alpha,
+                                      const float *const *a,
+                                      const int64_t *lda,
+                                      const float *const *b,
+                                      const int64_t *ldb,
+                                      const float *beta,
+                                      float *const *c,
+                                      const int64_t *ldc,
+                                      int64_t group_count,
+                                      const int64_t *group_size);
+
+/**
+ * As vgpu_sgemm_batch_strided(), in double precision.
+ *
+ * @note Thread safety: as vgpu_sgemm().
+ */
+VGPU_API vgpu_status vgpu_dgemm_batch_strided(struct vgpu_pool *pool,
+                                              int32_t layout,
+                                              int32_t trans_a,
+                                              int32_t trans_b,
+                                              int64_t m,
+                                              int64_t n,
+                                              int64_t k,
+                                              double alpha,
+                                              const double *a,
+                                              int64_t lda,
+                                              int64_t stride_a,
+                                              const double *b,
+                                              int64_t ldb,
+                                              int64_t stride_b,
+                                              double beta,
+                                              double *c,
+                                              int64_t ldc,
+                                              int64_t stride_c,
+                                              int64_t batch_size);
+
+/**
+ * As vgpu_sgemm_batch(), in double precision.
+ *
+ * @note Thread safety: as vgpu_sgemm().
+ */
+VGPU_API vgpu_status vgpu_dgemm_batch(struct vgpu_pool *pool,
+                                      int32_t layout,
+                                      const int32_t *trans_a,
+                                      const int32_t *trans_b,
+                                      const int64_t *m,
+                                      const int64_t *n,
+                                      const int64_t *k,
+                                      const double *alpha,
+                                      const double *const *a,
+                                      const int64_t *lda,
+                                      const double *const *b,
+                                      const int64_t *ldb,
+                                      const double *beta,
+                                      double *const *c,
+                                      const int64_t *ldc,
+                                      int64_t group_count,
+                                      const int64_t *group_size);
+
+/**
+ * Packs op(B) for single-precision products with many A: each then saves the copy of B that vgpu_sgemm() makes. Worth it where a C
+ * has few rows.
+ *
+ * @param pool     whose workers pack, and whose allocator gives the memory; NULL packs on the caller
+ * @param layout   VGPU_ROW_MAJOR or VGPU_COL_MAJOR, for B, and for A and C later
+ * @param trans_b  VGPU_NO_TRANS, VGPU_TRANS or VGPU_CONJ_TRANS
+ * @param n        columns of op(B) and C, at least 0
+ * @param k        rows of op(B), columns of op(A), at least 0
+ * @param b        B as it is stored; not needed afterwards
+ * @param ldb      as for vgpu_sgemm()
+ * @param packed   where the handle goes; NULL goes there on failure
+ * @return as vgpu_sgemm()
+ * @note Thread safety: any thread, tasks included. Blocks until B is packed. To be ended with vgpu_packed_b_destroy().
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_sgemm_pack_b(struct vgpu_pool *pool,
+                                                      int32_t layout,
+                                                      int32_t trans_b,
+                                                      int64_t n,
+                                                      int64_t k,
+                                                      const float *b,
+                                                      int64_t ldb,
+                                                      struct vgpu_packed_b **packed);
+
+/**
+ * C = alpha * op(A) * op(B) + beta * C in single precision, with a packed B. n, k and the layout are those with which it was packed; the
+ * result is that of vgpu_sgemm() to the last bit.
+ *
+ * @param pool     the pool; NULL computes on the caller. It may be another than the one that packed
+ * @param trans_a  VGPU_NO_TRANS, VGPU_TRANS or VGPU_CONJ_TRANS
+ * @param m        rows of op(A) and C, at least 0
+ * @param alpha    factor of the product
+ * @param a        A as for vgpu_sgemm()
+ * @param lda      as for vgpu_sgemm()
+ * @param b        what vgpu_sgemm_pack_b() gave
+ * @param beta     factor of the old C
+ * @param c        C
+ * @param ldc      as for vgpu_sgemm()
+ * @return as vgpu_sgemm(); VGPU_ERROR_INVALID_ARGUMENT also for a B packed in double precision
+ * @note Thread safety: any thread, tasks included, on different C; any number at once with one packed B.
+ */
+VGPU_API vgpu_status vgpu_sgemm_packed(struct vgpu_pool *pool,
+                                       int32_t trans_a,
+                                       int64_t m,
+                                       float alpha,
+                                       const float *a,
+                                       int64_t lda,
+                                       const struct vgpu_packed_b *b,
+                                       float beta,
+                                       float *c,
+                                       int64_t ldc);
+
+/**
+ * As vgpu_sgemm_pack_b(), in double precision.
+ *
+ * @note Thread safety: as vgpu_sgemm_pack_b().
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_dgemm_pack_b(struct vgpu_pool *pool,
+                                                      int32_t layout,
+                                                      int32_t trans_b,
+                                                      int64_t n,
+                                                      int64_t k,
+                                                      const double *b,
+                                                      int64_t ldb,
+                                                      struct vgpu_packed_b **packed);
+
+/**
+ * As vgpu_sgemm_packed(), in double precision.
+ *
+ * @note Thread safety: as vgpu_sgemm_packed().
+ */
+VGPU_API vgpu_status vgpu_dgemm_packed(struct vgpu_pool *pool,
+                                       int32_t trans_a,
+                                       int64_t m,
+                                       double alpha,
+                                       const double *a,
+                                       int64_t lda,
+                                       const struct vgpu_packed_b *b,
+                                       double beta,
+                                       double *c,
+                                       int64_t ldc);
+
+/**
+ * Frees a packed B.
+ *
+ * @param packed  the handle; NULL does nothing
+ * @note Thread safety: once, while no product uses it. Before its pool's allocator ends, if the pool had one of its own.
+ */
+VGPU_API void vgpu_packed_b_destroy(struct vgpu_packed_b *packed);
 
 /**
  * The fork layout of this library: VGPU_FORK_LAYOUT of the header it was built with.

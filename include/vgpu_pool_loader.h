@@ -162,6 +162,26 @@ typedef struct vgpu_pool_api {
     vgpu_status (*sgemm)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
     /** vgpu_dgemm() */
     vgpu_status (*dgemm)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
+    /** vgpu_gemm_bf16bf16f32() */
+    vgpu_status (*gemm_bf16bf16f32)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb, float beta, float *c, int64_t ldc);
+    /** vgpu_sgemm_batch_strided() */
+    vgpu_status (*sgemm_batch_strided)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, int64_t stride_a, const float *b, int64_t ldb, int64_t stride_b, float beta, float *c, int64_t ldc, int64_t stride_c, int64_t batch_size);
+    /** vgpu_sgemm_batch() */
+    vgpu_status (*sgemm_batch)(struct vgpu_pool *pool, int32_t layout, const int32_t *trans_a, const int32_t *trans_b, const int64_t *m, const int64_t *n, const int64_t *k, const float *alpha, const float *const *a, const int64_t *lda, const float *const *b, const int64_t *ldb, const float *beta, float *const *c, const int64_t *ldc, int64_t group_count, const int64_t *group_size);
+    /** vgpu_dgemm_batch_strided() */
+    vgpu_status (*dgemm_batch_strided)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda, int64_t stride_a, const double *b, int64_t ldb, int64_t stride_b, double beta, double *c, int64_t ldc, int64_t stride_c, int64_t batch_size);
+    /** vgpu_dgemm_batch() */
+    vgpu_status (*dgemm_batch)(struct vgpu_pool *pool, int32_t layout, const int32_t *trans_a, const int32_t *trans_b, const int64_t *m, const int64_t *n, const int64_t *k, const double *alpha, const double *const *a, const int64_t *lda, const double *const *b, const int64_t *ldb, const double *beta, double *const *c, const int64_t *ldc, int64_t group_count, const int64_t *group_size);
+    /** vgpu_sgemm_pack_b() */
+    vgpu_status (*sgemm_pack_b)(struct vgpu_pool *pool, int32_t layout, int32_t trans_b, int64_t n, int64_t k, const float *b, int64_t ldb, struct vgpu_packed_b **packed);
+    /** vgpu_sgemm_packed() */
+    vgpu_status (*sgemm_packed)(struct vgpu_pool *pool, int32_t trans_a, int64_t m, float alpha, const float *a, int64_t lda, const struct vgpu_packed_b *b, float beta, float *c, int64_t ldc);
+    /** vgpu_dgemm_pack_b() */
+    vgpu_status (*dgemm_pack_b)(struct vgpu_pool *pool, int32_t layout, int32_t trans_b, int64_t n, int64_t k, const double *b, int64_t ldb, struct vgpu_packed_b **packed);
+    /** vgpu_dgemm_packed() */
+    vgpu_status (*dgemm_packed)(struct vgpu_pool *pool, int32_t trans_a, int64_t m, double alpha, const double *a, int64_t lda, const struct vgpu_packed_b *b, double beta, double *c, int64_t ldc);
+    /** vgpu_packed_b_destroy() */
+    void (*packed_b_destroy)(struct vgpu_packed_b *packed);
     /** vgpu_fork_layout() */
     uint32_t (*fork_layout)(void);
     /** vgpu_fork_promote() */
@@ -333,6 +353,16 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_blocking_end",
     "vgpu_sgemm",
     "vgpu_dgemm",
+    "vgpu_gemm_bf16bf16f32",
+    "vgpu_sgemm_batch_strided",
+    "vgpu_sgemm_batch",
+    "vgpu_dgemm_batch_strided",
+    "vgpu_dgemm_batch",
+    "vgpu_sgemm_pack_b",
+    "vgpu_sgemm_packed",
+    "vgpu_dgemm_pack_b",
+    "vgpu_dgemm_packed",
+    "vgpu_packed_b_destroy",
     "vgpu_fork_layout",
     "vgpu_fork_promote",
     "vgpu_fork_take_back",
@@ -674,6 +704,46 @@ vgpu_status vgpu_sgemm(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, 
 vgpu_status vgpu_dgemm(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc) {
     if (vgpu_pool_loaded.dgemm == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.dgemm(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+vgpu_status vgpu_gemm_bf16bf16f32(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    if (vgpu_pool_loaded.gemm_bf16bf16f32 == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.gemm_bf16bf16f32(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+vgpu_status vgpu_sgemm_batch_strided(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, int64_t stride_a, const float *b, int64_t ldb, int64_t stride_b, float beta, float *c, int64_t ldc, int64_t stride_c, int64_t batch_size) {
+    if (vgpu_pool_loaded.sgemm_batch_strided == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.sgemm_batch_strided(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, stride_a, b, ldb, stride_b, beta, c, ldc, stride_c, batch_size);
+}
+vgpu_status vgpu_sgemm_batch(struct vgpu_pool *pool, int32_t layout, const int32_t *trans_a, const int32_t *trans_b, const int64_t *m, const int64_t *n, const int64_t *k, const float *alpha, const float *const *a, const int64_t *lda, const float *const *b, const int64_t *ldb, const float *beta, float *const *c, const int64_t *ldc, int64_t group_count, const int64_t *group_size) {
+    if (vgpu_pool_loaded.sgemm_batch == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.sgemm_batch(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, group_count, group_size);
+}
+vgpu_status vgpu_dgemm_batch_strided(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda, int64_t stride_a, const double *b, int64_t ldb, int64_t stride_b, double beta, double *c, int64_t ldc, int64_t stride_c, int64_t batch_size) {
+    if (vgpu_pool_loaded.dgemm_batch_strided == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.dgemm_batch_strided(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, stride_a, b, ldb, stride_b, beta, c, ldc, stride_c, batch_size);
+}
+vgpu_status vgpu_dgemm_batch(struct vgpu_pool *pool, int32_t layout, const int32_t *trans_a, const int32_t *trans_b, const int64_t *m, const int64_t *n, const int64_t *k, const double *alpha, const double *const *a, const int64_t *lda, const double *const *b, const int64_t *ldb, const double *beta, double *const *c, const int64_t *ldc, int64_t group_count, const int64_t *group_size) {
+    if (vgpu_pool_loaded.dgemm_batch == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.dgemm_batch(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, group_count, group_size);
+}
+vgpu_status vgpu_sgemm_pack_b(struct vgpu_pool *pool, int32_t layout, int32_t trans_b, int64_t n, int64_t k, const float *b, int64_t ldb, struct vgpu_packed_b **packed) {
+    if (vgpu_pool_loaded.sgemm_pack_b == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.sgemm_pack_b(pool, layout, trans_b, n, k, b, ldb, packed);
+}
+vgpu_status vgpu_sgemm_packed(struct vgpu_pool *pool, int32_t trans_a, int64_t m, float alpha, const float *a, int64_t lda, const struct vgpu_packed_b *b, float beta, float *c, int64_t ldc) {
+    if (vgpu_pool_loaded.sgemm_packed == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.sgemm_packed(pool, trans_a, m, alpha, a, lda, b, beta, c, ldc);
+}
+vgpu_status vgpu_dgemm_pack_b(struct vgpu_pool *pool, int32_t layout, int32_t trans_b, int64_t n, int64_t k, const double *b, int64_t ldb, struct vgpu_packed_b **packed) {
+    if (vgpu_pool_loaded.dgemm_pack_b == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.dgemm_pack_b(pool, layout, trans_b, n, k, b, ldb, packed);
+}
+vgpu_status vgpu_dgemm_packed(struct vgpu_pool *pool, int32_t trans_a, int64_t m, double alpha, const double *a, int64_t lda, const struct vgpu_packed_b *b, double beta, double *c, int64_t ldc) {
+    if (vgpu_pool_loaded.dgemm_packed == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.dgemm_packed(pool, trans_a, m, alpha, a, lda, b, beta, c, ldc);
+}
+void vgpu_packed_b_destroy(struct vgpu_packed_b *packed) {
+    if (vgpu_pool_loaded.packed_b_destroy == NULL) { return; }
+    vgpu_pool_loaded.packed_b_destroy(packed);
 }
 uint32_t vgpu_fork_layout(void) {
     if (vgpu_pool_loaded.fork_layout == NULL) { return 0; }

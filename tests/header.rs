@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 23] = [
     "mod",
     "status",
     "error",
@@ -33,6 +33,8 @@ const ORDER: [&str; 21] = [
     "graph",
     "worker",
     "gemm",
+    "gemm_batch",
+    "gemm_packed",
     "fork",
 ];
 

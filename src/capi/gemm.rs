@@ -4,7 +4,8 @@ use super::error::guard;
 use super::pool::{optional, vgpu_pool};
 use super::status::vgpu_status;
 use crate::error::Result;
-use crate::gemm::{Element, Gemm, Layout, Serial, Transpose, gemm};
+use crate::gemm::{Bf16, CacheSizes, Gemm, Layout, Serial, TileRunner, Transpose, gemm};
+use crate::os::alloc::Allocator;
 
 /// Rows are contiguous. As CblasRowMajor.
 pub const VGPU_ROW_MAJOR: i32 = 101;
@@ -17,19 +18,16 @@ pub const VGPU_TRANS: i32 = 112;
 /// The transposed matrix: for real numbers the same as VGPU_TRANS. As CblasConjTrans.
 pub const VGPU_CONJ_TRANS: i32 = 113;
 
-/// # Safety
-/// The matrices are as `gemm` asks.
-unsafe fn run<T: Element>(pool: *mut vgpu_pool, product: &Gemm<T>) -> Result<()> {
-    // SAFETY: by contract.
-    unsafe {
-        match optional(pool) {
-            Some(pool) => {
-                // A product too small for the workers would not find out.
-                pool.check_process()?;
-                gemm(product, pool)
-            }
-            None => gemm(product, &Serial::default()),
+/// The workers of a pool, or the caller for NULL.
+pub(super) fn tiles<'a>(pool: *mut vgpu_pool) -> Result<&'a dyn TileRunner> {
+    const CALLER: &Serial = &Serial { allocator: Allocator::SYSTEM, cache_sizes: CacheSizes::USUAL };
+    match optional(pool) {
+        Some(pool) => {
+            // A product too small for the workers would not find out.
+            pool.check_process()?;
+            Ok(pool)
         }
+        None => Ok(CALLER),
     }
 }
 
@@ -80,7 +78,7 @@ pub unsafe extern "C" fn vgpu_sgemm(
         let layout = Layout::from_code(layout)?;
         let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
         // SAFETY: the caller vouches for the matrices.
-        unsafe { run(pool, &Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }) }
+        unsafe { gemm(&Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }, tiles(pool)?) }
     })
 }
 
@@ -109,6 +107,39 @@ pub unsafe extern "C" fn vgpu_dgemm(
         let layout = Layout::from_code(layout)?;
         let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
         // SAFETY: the caller vouches for the matrices.
-        unsafe { run(pool, &Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }) }
+        unsafe { gemm(&Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }, tiles(pool)?) }
+    })
+}
+
+/// C = alpha * op(A) * op(B) + beta * C with A and B of 16-bit bf16 numbers, summed and stored in single precision.
+///
+/// A bf16 is the upper half of a float: sign, 8 bits of exponent, 7 of fraction. Widening it is exact, and the result is bit for bit that of
+/// vgpu_sgemm() on the widened matrices, which never exist as a whole. Otherwise as vgpu_sgemm().
+///
+/// @note Thread safety: as vgpu_sgemm().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_gemm_bf16bf16f32(
+    pool: *mut vgpu_pool,
+    layout: i32,
+    trans_a: i32,
+    trans_b: i32,
+    m: i64,
+    n: i64,
+    k: i64,
+    alpha: f32,
+    a: *const u16,
+    lda: i64,
+    b: *const u16,
+    ldb: i64,
+    beta: f32,
+    c: *mut f32,
+    ldc: i64,
+) -> vgpu_status {
+    guard(|| {
+        let layout = Layout::from_code(layout)?;
+        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        let (a, b) = (a.cast::<Bf16>(), b.cast::<Bf16>());
+        // SAFETY: the caller vouches for the matrices; a bf16 is its bits.
+        unsafe { gemm(&Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }, tiles(pool)?) }
     })
 }

@@ -11,6 +11,8 @@ pub mod error;
 pub mod fork;
 pub mod future;
 pub mod gemm;
+pub mod gemm_batch;
+pub mod gemm_packed;
 pub mod graph;
 pub mod group;
 pub mod micropools;

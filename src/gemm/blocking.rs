@@ -17,13 +17,15 @@ pub struct CacheSizes {
 }
 
 impl Default for CacheSizes {
-    /// What every x86 server of the last decade has at least.
     fn default() -> CacheSizes {
-        CacheSizes { l1d: 32 << 10, l2: 1 << 20, l3: 2 << 20 }
+        CacheSizes::USUAL
     }
 }
 
 impl CacheSizes {
+    /// What every x86 server of the last decade has at least.
+    pub const USUAL: CacheSizes = CacheSizes { l1d: 32 << 10, l2: 1 << 20, l3: 2 << 20 };
+
     /// How many bytes of packed B a tile may keep in the second-level cache: a little over half of it, the rest being for
     /// A, C and what is being fetched.
     fn b_block(&self) -> usize {

@@ -7,13 +7,14 @@
 //! - **Shared columns.** Else the packed B is shared: a first round packs it, a second uses it, and the runner's return between them is
 //!   the only synchronisation. The packing round is also a computing round: packing a panel is part of multiplying it by the first row panel.
 
-use super::blocking::{Cuts, Extent, PACKED_BYTES, Plan, k_block, part};
+use super::blocking::{CacheSizes, Cuts, Extent, PACKED_BYTES, Plan, k_block, part};
 use super::element::Element;
 use super::kernel::{Kernels, Mode, ROUND, Step};
-use super::pack::{APanel, pack_columns};
+use super::operand::Operand;
+use super::pack::{APanel, pack_panel};
 use super::problem::{Product, View};
 use super::runner::TileRunner;
-use crate::error::{Result, error};
+use crate::error::{Error, Result, error};
 use crate::os::alloc::RawBuffer;
 use core::ops::Range;
 
@@ -29,8 +30,8 @@ const SCALE_SERIAL_BELOW: usize = 1 << 18;
 const AHEAD: usize = 256;
 
 /// A product with its cuts.
-struct Job<'a, T: 'static> {
-    product: &'a Product<T>,
+pub(super) struct Job<T: 'static, S = T> {
+    product: Product<T, S>,
     kernels: &'static Kernels<T>,
     rows: Cuts,
     /// In vectors.
@@ -41,15 +42,15 @@ struct Job<'a, T: 'static> {
 
 /// Where a task finds or leaves packed panels of B.
 #[derive(Clone, Copy)]
-struct Store<T> {
+pub(super) struct Store<T> {
     /// Null when B is used where it lies.
-    first: *mut T,
+    pub(super) first: *mut T,
     /// The column at which the store begins.
-    origin: usize,
+    pub(super) origin: usize,
     /// The block of k at which it begins.
-    block: usize,
+    pub(super) block: usize,
     /// Elements from one block of k to the next; 0 when each replaces the last.
-    stride: usize,
+    pub(super) stride: usize,
 }
 
 // SAFETY: a store is an address; the rounds of `run` decide who writes where.
@@ -57,10 +58,19 @@ unsafe impl<T: Send> Send for Store<T> {}
 // SAFETY: as above.
 unsafe impl<T: Sync> Sync for Store<T> {}
 
-impl<T> Store<T> {
-    /// A store some elements further on, for the columns from `origin`.
-    fn slot(&self, elements: usize, origin: usize) -> Store<T> {
-        Store { first: self.first.wrapping_add(elements), origin, block: self.block, stride: self.stride }
+/// An address that tasks share.
+#[derive(Clone, Copy)]
+pub(super) struct Place<T>(pub(super) *mut T);
+
+// SAFETY: as for a store.
+unsafe impl<T: Send> Send for Place<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Place<T> {}
+
+impl<T> Place<T> {
+    /// The address so many elements further on.
+    pub(super) fn at(&self, elements: usize) -> *mut T {
+        self.0.wrapping_add(elements)
     }
 }
 
@@ -68,8 +78,8 @@ impl<T> Store<T> {
 ///
 /// # Safety
 /// The matrices of `product` are as [`gemm`](super::gemm) demands, and the CPU has the level of `kernels`.
-pub(super) unsafe fn run<T: Element>(
-    product: &Product<T>,
+pub(super) unsafe fn run<T: Element, S: Operand<T>>(
+    product: &Product<T, S>,
     kernels: &'static Kernels<T>,
     tiles: &dyn TileRunner,
 ) -> Result<()> {
@@ -81,36 +91,64 @@ pub(super) unsafe fn run<T: Element>(
 ///
 /// # Safety
 /// As [`run`].
-pub(super) unsafe fn run_within<T: Element>(
+pub(super) unsafe fn run_within<T: Element, S: Operand<T>>(
     budget: usize,
-    product: &Product<T>,
+    product: &Product<T, S>,
     kernels: &'static Kernels<T>,
     tiles: &dyn TileRunner,
 ) -> Result<()> {
-    if product.m == 0 || product.n == 0 {
-        return Ok(());
-    }
-    if product.k == 0 || product.alpha == T::ZERO {
-        // SAFETY: passed on to the caller.
-        return unsafe { scale(product, tiles) };
-    }
-    let product = &upright(product);
-    let depth = k_block(product.k, T::K_BLOCK);
-    let job = Job {
-        product,
-        kernels,
-        rows: Cuts::new(product.m, kernels.rows),
-        columns: Cuts::new(product.n.div_ceil(kernels.lanes), kernels.vectors),
-        depth,
-        blocks: product.k.div_ceil(depth),
-    };
     // SAFETY: passed on to the caller.
-    unsafe { job.run(budget, tiles) }
+    unsafe {
+        if product.only_scales() {
+            scale(product, tiles)
+        } else {
+            Job::new(upright(product), kernels).run(budget, tiles)
+        }
+    }
+}
+
+/// Bytes of packing memory with which [`run_alone`] computes a product.
+pub(super) fn room_alone<T: Element, S: Operand<T>>(
+    product: &Product<T, S>,
+    kernels: &'static Kernels<T>,
+    caches: &CacheSizes,
+) -> Result<usize> {
+    if product.only_scales() {
+        return Ok(0);
+    }
+    let job = Job::new(upright(product), kernels);
+    if job.in_place() {
+        return Ok(0);
+    }
+    let elements = job.owned_room(&job.plan(1, caches, PACKED_BYTES));
+    elements.and_then(|elements| elements.checked_mul(size_of::<T>())).ok_or_else(too_large)
+}
+
+/// Computes a product on the calling thread, with packing memory at hand.
+///
+/// # Safety
+/// As [`run`]; `room` is writable for the bytes that [`room_alone`] says, and nobody else uses it.
+pub(super) unsafe fn run_alone<T: Element, S: Operand<T>>(
+    product: &Product<T, S>,
+    kernels: &'static Kernels<T>,
+    caches: &CacheSizes,
+    room: *mut T,
+) {
+    if product.only_scales() {
+        // SAFETY: passed on to the caller.
+        return unsafe { scale_rows(product, 0..product.m) };
+    }
+    let job = Job::new(upright(product), kernels);
+    let plan = job.plan(1, caches, PACKED_BYTES);
+    for run in 0..plan.column_runs {
+        // SAFETY: passed on to the caller.
+        unsafe { job.owned(&plan, run, if job.in_place() { core::ptr::null_mut() } else { room }) }
+    }
 }
 
 /// A product with one column, whose A is contiguous in columns, is that with one row of the transposes: then the kernels read
 /// A in whole vectors.
-fn upright<T: Element>(product: &Product<T>) -> Product<T> {
+fn upright<T: Element, S: Operand<T>>(product: &Product<T, S>) -> Product<T, S> {
     if product.n == 1 && product.m > 1 && product.a.column != 1 && product.c_row == 1 {
         let (a, b) = (product.b.transposed(), product.a.transposed());
         Product { m: 1, n: product.m, a, b, c_row: product.m, ..*product }
@@ -123,68 +161,92 @@ fn upright<T: Element>(product: &Product<T>) -> Product<T> {
 ///
 /// # Safety
 /// C is as [`gemm`](super::gemm) demands.
-unsafe fn scale<T: Element>(product: &Product<T>, tiles: &dyn TileRunner) -> Result<()> {
-    if product.beta == T::ONE {
-        return Ok(());
-    }
+unsafe fn scale<T: Element, S: Operand<T>>(product: &Product<T, S>, tiles: &dyn TileRunner) -> Result<()> {
     let elements = product.m.saturating_mul(product.n);
-    let parts = if elements < SCALE_SERIAL_BELOW { 1 } else { tiles.workers().max(1).min(product.m) };
+    let shared = elements >= SCALE_SERIAL_BELOW && product.beta != T::ONE;
+    let parts = if shared { tiles.workers().max(1).min(product.m) } else { 1 };
     let body = |i: usize| {
-        for row in part(0..product.m, parts, i) {
-            let line = product.c.wrapping_add(row * product.c_row);
-            for j in 0..product.n {
-                // SAFETY: an element of C in this part's rows; where beta is zero it is not read.
-                unsafe {
-                    let at = line.add(j);
-                    let value = if product.beta == T::ZERO { T::ZERO } else { product.beta * at.read_unaligned() };
-                    at.write_unaligned(value);
-                }
-            }
-        }
+        // SAFETY: the parts are disjoint; the rest is passed on to the caller.
+        unsafe { scale_rows(product, part(0..product.m, parts, i)) };
         Ok(())
     };
     if parts == 1 { body(0) } else { tiles.for_each(parts, &body) }
 }
 
+/// # Safety
+/// As [`scale`], for these rows.
+unsafe fn scale_rows<T: Element, S: Operand<T>>(product: &Product<T, S>, rows: Range<usize>) {
+    if product.beta == T::ONE {
+        return;
+    }
+    for row in rows {
+        let line = product.c.wrapping_add(row * product.c_row);
+        for j in 0..product.n {
+            // SAFETY: an element of C in these rows; where beta is zero it is not read.
+            unsafe {
+                let at = line.add(j);
+                let value = if product.beta == T::ZERO { T::ZERO } else { product.beta * at.read_unaligned() };
+                at.write_unaligned(value);
+            }
+        }
+    }
+}
+
+fn too_large() -> Error {
+    error!(Overflow, "the packing buffers of a product do not fit the address space; pass smaller sizes")
+}
+
 /// A buffer for `count` elements, on a cache line's boundary.
-fn buffer<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<RawBuffer> {
-    let bytes = count
-        .and_then(|count| count.checked_mul(size_of::<T>()))
-        .ok_or_else(|| error!(Overflow, "the packing buffers of a product do not fit the address space"))?;
+pub(super) fn buffer<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<RawBuffer> {
+    let bytes = count.and_then(|count| count.checked_mul(size_of::<T>())).ok_or_else(too_large)?;
     RawBuffer::new(tiles.allocator(), bytes, 64)
 }
 
-impl<T: Element> Job<'_, T> {
-    /// # Safety
-    /// As [`run`].
-    unsafe fn run(&self, budget: usize, tiles: &dyn TileRunner) -> Result<()> {
-        let (product, kernels) = (self.product, self.kernels);
-        let (row_panels, column_panels) = (self.rows.count(), self.columns.count());
+impl<T: Element, S: Operand<T>> Job<T, S> {
+    pub(super) fn new(product: Product<T, S>, kernels: &'static Kernels<T>) -> Job<T, S> {
+        let depth = k_block(product.k, T::K_BLOCK);
+        Job {
+            product,
+            kernels,
+            rows: Cuts::new(product.m, kernels.rows),
+            columns: Cuts::new(product.n.div_ceil(kernels.lanes), kernels.vectors),
+            depth,
+            blocks: product.k.div_ceil(depth),
+        }
+    }
+
+    /// Whether B is used where it lies.
+    fn in_place(&self) -> bool {
+        let product = &self.product;
         let work = product.m.saturating_mul(product.n).saturating_mul(product.k);
-        let in_place = product.b.column == 1 && (row_panels <= UNPACKED_ROW_PANELS || work <= UNPACKED_WORK);
+        !S::WIDENED && product.b.column == 1 && (self.rows.count() <= UNPACKED_ROW_PANELS || work <= UNPACKED_WORK)
+    }
+
+    fn plan(&self, workers: usize, caches: &CacheSizes, budget: usize) -> Plan {
+        let product = &self.product;
         let extent = Extent {
             m: product.m,
             n: product.n,
             k: product.k,
             size: size_of::<T>(),
-            panel: kernels.columns(),
-            row_panels,
-            column_panels,
+            panel: self.kernels.columns(),
+            row_panels: self.rows.count(),
+            column_panels: self.columns.count(),
             depth: self.depth,
             blocks: self.blocks,
         };
-        let plan = Plan::new(&extent, tiles.workers(), &tiles.cache_sizes(), budget);
-        if in_place {
+        Plan::new(&extent, workers, caches, budget)
+    }
+
+    /// # Safety
+    /// As [`run`].
+    unsafe fn run(&self, budget: usize, tiles: &dyn TileRunner) -> Result<()> {
+        if self.in_place() {
             let store = Store { first: core::ptr::null_mut(), origin: 0, block: 0, stride: 0 };
-            // SAFETY: tiles are disjoint in C; the rest is passed on to the caller.
-            let body = |i| unsafe {
-                let rows = part(0..row_panels, plan.row_runs, i % plan.row_runs);
-                let columns = part(0..column_panels, plan.column_runs, i / plan.row_runs);
-                self.sweep(0..self.blocks, rows, columns, store, false);
-                Ok(())
-            };
-            return self.each(tiles, plan.row_runs * plan.column_runs, &body);
+            // SAFETY: passed on to the caller.
+            return unsafe { self.run_tiles(store, tiles) };
         }
+        let plan = self.plan(tiles.workers(), &tiles.cache_sizes(), budget);
         // SAFETY: passed on to the caller.
         let rounds = |tiles: &dyn TileRunner| unsafe {
             if plan.row_runs == 1 { self.run_owned(&plan, tiles) } else { self.run_shared(&plan, tiles) }
@@ -192,28 +254,63 @@ impl<T: Element> Job<'_, T> {
         if plan.row_runs * plan.column_runs == 1 { rounds(tiles) } else { tiles.enter(&rounds) }
     }
 
+    /// Multiplies in one round, with a B that is used where it lies or that `store` holds as a whole.
+    ///
+    /// # Safety
+    /// As [`run`]; the store, unless it is null, holds all of B.
+    pub(super) unsafe fn run_tiles(&self, store: Store<T>, tiles: &dyn TileRunner) -> Result<()> {
+        let plan = self.plan(tiles.workers(), &tiles.cache_sizes(), PACKED_BYTES);
+        // SAFETY: tiles are disjoint in C; the rest is passed on to the caller.
+        let body = |i| unsafe {
+            let rows = part(0..self.rows.count(), plan.row_runs, i % plan.row_runs);
+            let columns = part(0..self.columns.count(), plan.column_runs, i / plan.row_runs);
+            self.sweep(0..self.blocks, rows, columns, store, false);
+            Ok(())
+        };
+        self.each(tiles, plan.row_runs * plan.column_runs, &body)
+    }
+
     fn each(&self, tiles: &dyn TileRunner, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
         if count == 1 { body(0) } else { tiles.for_each(count, body) }
+    }
+
+    /// Elements of packing memory of a task that owns its columns.
+    fn owned_room(&self, plan: &Plan) -> Option<usize> {
+        let width = self.columns.count().div_ceil(plan.column_runs) * self.kernels.columns();
+        width.checked_mul(self.depth)
+    }
+
+    /// The task of one run of columns, which it owns.
+    ///
+    /// # Safety
+    /// As [`run`]; nobody else touches these columns of C, nor `room`, which has [`owned_room`](Self::owned_room), or is null when B
+    /// is used where it lies.
+    unsafe fn owned(&self, plan: &Plan, run: usize, room: *mut T) {
+        let columns = part(0..self.columns.count(), plan.column_runs, run);
+        let origin = self.columns.start(columns.start) * self.kernels.lanes;
+        let store = Store { first: room, origin, block: 0, stride: 0 };
+        // A store without stride begins anew at each block.
+        for block in 0..self.blocks {
+            let store = Store { block, ..store };
+            // SAFETY: passed on to the caller.
+            unsafe { self.sweep(block..block + 1, 0..self.rows.count(), columns.clone(), store, !room.is_null()) };
+        }
     }
 
     /// # Safety
     /// As [`run`].
     unsafe fn run_owned(&self, plan: &Plan, tiles: &dyn TileRunner) -> Result<()> {
-        let panels = self.columns.count();
-        let width = panels.div_ceil(plan.column_runs) * self.kernels.columns();
-        let room = width.checked_mul(self.depth);
+        let room = self.owned_room(plan);
         // One worker runs one task at a time, so one slot will do.
         let slots = if tiles.workers() <= 1 { 1 } else { plan.runs_per_stripe };
         let packed = buffer::<T>(tiles, room.and_then(|room| room.checked_mul(slots)))?;
         let room = room.unwrap_or(0);
-        let base = Store { first: packed.as_ptr().cast::<T>(), origin: 0, block: 0, stride: 0 };
+        let base = Place(packed.as_ptr().cast::<T>());
         for first in (0..plan.column_runs).step_by(slots) {
             let count = slots.min(plan.column_runs - first);
             // SAFETY: each task of the round has a slot and columns of C of its own; the rest is passed on to the caller.
             let body = |i: usize| unsafe {
-                let columns = part(0..panels, plan.column_runs, first + i);
-                let origin = self.columns.start(columns.start) * self.kernels.lanes;
-                self.sweep(0..self.blocks, 0..self.rows.count(), columns, base.slot(i * room, origin), true);
+                self.owned(plan, first + i, base.at(i * room));
                 Ok(())
             };
             self.each(tiles, count, &body)?;
@@ -274,7 +371,7 @@ impl<T: Element> Job<'_, T> {
         store: Store<T>,
         packs: bool,
     ) {
-        let (product, kernels) = (self.product, self.kernels);
+        let (product, kernels) = (&self.product, self.kernels);
         let mut a_panel = APanel::new();
         for block in blocks {
             let start = block * self.depth;
@@ -284,11 +381,11 @@ impl<T: Element> Job<'_, T> {
             for row_panel in rows.clone() {
                 let lines = self.rows.piece(row_panel);
                 let source = View { first: product.a.at(lines.start, start), ..product.a };
-                let a = if source.column != 1 && columns.len() >= COPY_A_FROM {
+                let a = if S::WIDENED || (source.column != 1 && columns.len() >= COPY_A_FROM) {
                     // SAFETY: these rows and this block lie within A.
                     unsafe { a_panel.copy(source, lines.len(), k) }
                 } else {
-                    source
+                    source.cast()
                 };
                 let upcoming = if row_panel + 1 < rows.end {
                     View { first: product.a.at(lines.end, start), ..product.a }
@@ -318,7 +415,7 @@ impl<T: Element> Job<'_, T> {
                         b: panel,
                         b_step: width,
                         b_ahead: AHEAD,
-                        next,
+                        next: next.cast(),
                         next_step,
                         pack: panel,
                         c: product.c.wrapping_add(lines.start * product.c_row + column),
@@ -328,8 +425,8 @@ impl<T: Element> Job<'_, T> {
                         beta,
                     };
                     let mut mode = Mode::Whole;
-                    if store.first.is_null() || (packing && product.b.column == 1) {
-                        (step.b, step.b_step, step.b_ahead) = (b, product.b.row, product.b.row.wrapping_mul(8));
+                    if store.first.is_null() || (packing && product.b.column == 1 && !S::WIDENED) {
+                        (step.b, step.b_step, step.b_ahead) = (b.cast(), product.b.row, product.b.row.wrapping_mul(8));
                         mode = match (packing, last < kernels.lanes) {
                             (true, _) => Mode::Pack,
                             (false, true) => Mode::Masked,
@@ -339,7 +436,7 @@ impl<T: Element> Job<'_, T> {
                         let columns = width - kernels.lanes + last;
                         let source = View { first: b, ..product.b };
                         // SAFETY: this block and these columns lie within B, and the panel's room within the store.
-                        unsafe { pack_columns(kernels, source, k, columns, panel, vectors.len()) };
+                        unsafe { pack_panel(kernels, source, k, columns, panel, width) };
                     }
                     // SAFETY: the step describes parts of A, B or the store, and C, which the caller vouches for.
                     unsafe { kernels.get(mode, lines.len(), vectors.len())(&step) };

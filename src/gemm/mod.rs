@@ -7,6 +7,9 @@
 //! 3. [`driver`]: the tasks run on a [`TileRunner`], which is the caller's own thread ([`Serial`]) or a pool. Each packs what it
 //!    reuses ([`pack`]) and calls a micro-kernel ([`kernel`]) chosen at run time from the CPU's feature bits.
 //!
+//! Many products at once are a [`batch`](gemm_batch); a B that is used often can be [packed](PackedB) before; and A and B may hold
+//! [`Bf16`], which is widened on its way into the kernels. All of it has the bits of the plain product.
+//!
 //! The scheme is that of Goto and van de Geijn, *Anatomy of high-performance matrix multiplication* (ACM TOMS 34(3), 2008),
 //! with BLIS's register blocking (Van Zee and van de Geijn, ACM TOMS 41(3), 2015).
 //!
@@ -21,20 +24,26 @@
 //! With `u` half the machine epsilon, `|C - exact| <= (k + 4) u (|alpha| sum |a||b| + |beta c|)` to first order in `u`, barring
 //! overflow and underflow.
 
+mod batch;
 pub mod blocking;
 mod driver;
 mod element;
 pub mod kernel;
+mod operand;
 mod pack;
+mod packed;
 mod pool_runner;
 pub mod problem;
 pub mod runner;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{BatchGroup, StridedBatch, gemm_batch, gemm_batch_strided};
 pub use blocking::CacheSizes;
 pub use element::Element;
 pub use kernel::Level;
+pub use operand::{Bf16, Operand};
+pub use packed::{PackB, PackedB, PackedGemm, gemm_packed};
 pub use problem::{Gemm, Layout, Transpose};
 pub use runner::{Serial, TileRunner};
 
@@ -67,7 +76,7 @@ use crate::error::Result;
 /// assert_eq!(c, [19.0, 22.0, 43.0, 50.0]);
 /// # Ok::<(), vgpu_pool::error::Error>(())
 /// ```
-pub unsafe fn gemm<T: Element>(product: &Gemm<T>, tiles: &impl TileRunner) -> Result<()> {
+pub unsafe fn gemm<T: Element, S: Operand<T>>(product: &Gemm<T, S>, tiles: &dyn TileRunner) -> Result<()> {
     // SAFETY: passed on to the caller.
     unsafe { gemm_at(Level::detect(), product, tiles) }
 }
@@ -79,7 +88,11 @@ pub unsafe fn gemm<T: Element>(product: &Gemm<T>, tiles: &impl TileRunner) -> Re
 ///
 /// # Safety
 /// As [`gemm`].
-pub unsafe fn gemm_at<T: Element>(level: Level, product: &Gemm<T>, tiles: &impl TileRunner) -> Result<()> {
+pub unsafe fn gemm_at<T: Element, S: Operand<T>>(
+    level: Level,
+    product: &Gemm<T, S>,
+    tiles: &dyn TileRunner,
+) -> Result<()> {
     let product = product.check()?;
     // SAFETY: passed on to the caller.
     unsafe { driver::run(&product, T::kernels(level), tiles) }

@@ -1,6 +1,7 @@
 //! The arguments of a product, and every check made on them.
 
 use super::element::Element;
+use super::operand::Operand;
 use crate::error::{Result, error};
 use core::mem;
 
@@ -61,14 +62,14 @@ impl Transpose {
     }
 }
 
-/// A product `C = alpha * op(A) * op(B) + beta * C` as the caller states it.
+/// A product `C = alpha * op(A) * op(B) + beta * C` as the caller states it: C, alpha and beta of type `T`, A and B of type `S`.
 ///
 /// `op(A)` has `m` rows and `k` columns, `op(B)` `k` rows and `n` columns, C `m` rows and `n` columns. A leading dimension is the
 /// distance, in elements, from one row to the next (row-major) or from one column to the next (column-major) of the matrix
 /// as it is stored; what lies between the end of a line and the start of the next is neither read nor written. The pointers need
 /// not be aligned.
 #[derive(Clone, Copy, Debug)]
-pub struct Gemm<T> {
+pub struct Gemm<T, S = T> {
     /// The layout of all three matrices.
     pub layout: Layout,
     /// What `op` does to A.
@@ -84,11 +85,11 @@ pub struct Gemm<T> {
     /// The factor of the product.
     pub alpha: T,
     /// The first element of A.
-    pub a: *const T,
+    pub a: *const S,
     /// The leading dimension of A.
     pub lda: i64,
     /// The first element of B.
-    pub b: *const T,
+    pub b: *const S,
     /// The leading dimension of B.
     pub ldb: i64,
     /// The factor of what C held.
@@ -107,7 +108,17 @@ pub(super) struct View<T> {
     pub(super) column: usize,
 }
 
+// SAFETY: a view is a description; who follows its pointer promises that nobody writes what it reads.
+unsafe impl<T: Send> Send for View<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for View<T> {}
+
 impl<T> View<T> {
+    /// The same addresses as those of another element type.
+    pub(super) fn cast<U>(self) -> View<U> {
+        View { first: self.first.cast(), row: self.row, column: self.column }
+    }
+
     pub(super) fn transposed(self) -> View<T> {
         View { first: self.first, row: self.column, column: self.row }
     }
@@ -120,25 +131,32 @@ impl<T> View<T> {
 
 /// A checked product: `m` x `k` times `k` x `n`, C in rows. At least one stride of each of A and B is 1.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Product<T> {
+pub(super) struct Product<T, S = T> {
     pub(super) m: usize,
     pub(super) n: usize,
     pub(super) k: usize,
     pub(super) alpha: T,
-    pub(super) a: View<T>,
-    pub(super) b: View<T>,
+    pub(super) a: View<S>,
+    pub(super) b: View<S>,
     pub(super) beta: T,
     pub(super) c: *mut T,
     pub(super) c_row: usize,
 }
 
+impl<T: Element, S> Product<T, S> {
+    /// Whether A and B have no part in it: C is empty, or only scaled.
+    pub(super) fn only_scales(&self) -> bool {
+        self.m == 0 || self.n == 0 || self.k == 0 || self.alpha == T::ZERO
+    }
+}
+
 // SAFETY: a product is a description; who follows its pointers promises, as `gemm` says, that no two threads write the same
 // element and that nobody writes what another reads.
-unsafe impl<T: Send> Send for Product<T> {}
+unsafe impl<T: Send, S: Send> Send for Product<T, S> {}
 // SAFETY: as above.
-unsafe impl<T: Sync> Sync for Product<T> {}
+unsafe impl<T: Sync, S: Sync> Sync for Product<T, S> {}
 
-fn size(name: &str, meaning: &str, value: i64) -> Result<usize> {
+pub(super) fn size(name: &str, meaning: &str, value: i64) -> Result<usize> {
     usize::try_from(value).map_err(|_| {
         if value < 0 {
             error!(InvalidArgument, "{name}, {meaning}, is {value}; pass 0 or more")
@@ -148,58 +166,58 @@ fn size(name: &str, meaning: &str, value: i64) -> Result<usize> {
     })
 }
 
-impl<T: Element> Gemm<T> {
-    /// Checks one matrix, and says how to walk `op(X)`, which has `rows` rows and `columns` columns.
-    fn operand(
-        &self,
-        name: char,
-        (first, trans, ld): (*const T, Transpose, i64),
-        (rows, columns): (usize, usize),
-        used: bool,
-    ) -> Result<View<T>> {
-        let stored_in_rows = (self.layout == Layout::RowMajor) == (trans == Transpose::No);
-        let (lines, length) = if stored_in_rows { (rows, columns) } else { (columns, rows) };
-        let line = if self.layout == Layout::RowMajor { "row" } else { "column" };
-        let lower = name.to_ascii_lowercase();
-        let step = usize::try_from(ld).unwrap_or(0);
-        if step < length.max(1) {
+/// Checks one matrix, and says how to walk `op(X)`, which has `rows` rows and `columns` columns.
+pub(super) fn operand<S>(
+    layout: Layout,
+    name: char,
+    (first, trans, ld): (*const S, Transpose, i64),
+    (rows, columns): (usize, usize),
+    used: bool,
+) -> Result<View<S>> {
+    let stored_in_rows = (layout == Layout::RowMajor) == (trans == Transpose::No);
+    let (lines, length) = if stored_in_rows { (rows, columns) } else { (columns, rows) };
+    let line = if layout == Layout::RowMajor { "row" } else { "column" };
+    let lower = name.to_ascii_lowercase();
+    let step = usize::try_from(ld).unwrap_or(0);
+    if step < length.max(1) {
+        return Err(error!(
+            InvalidArgument,
+            "ld{lower}, from one {line} of {name} to the next, is {ld}, but a {line} of {name} holds {length}; pass {} or more",
+            length.max(1)
+        ));
+    }
+    if lines > 0 && length > 0 {
+        let bytes = step
+            .checked_mul(lines - 1)
+            .and_then(|before| before.checked_add(length))
+            .and_then(|elements| elements.checked_mul(mem::size_of::<S>()));
+        if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
             return Err(error!(
-                InvalidArgument,
-                "ld{lower}, from one {line} of {name} to the next, is {ld}, but a {line} of {name} holds {length}; pass {} or more",
-                length.max(1)
+                Overflow,
+                "{name} spans {lines} {line}s that are ld{lower} = {ld} elements apart, more bytes than there are addresses; pass smaller sizes"
             ));
         }
-        if lines > 0 && length > 0 {
-            let bytes = step
-                .checked_mul(lines - 1)
-                .and_then(|before| before.checked_add(length))
-                .and_then(|elements| elements.checked_mul(mem::size_of::<T>()));
-            if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
-                return Err(error!(
-                    Overflow,
-                    "{name} spans {lines} {line}s that are ld{lower} = {ld} elements apart, more bytes than there are addresses; pass smaller sizes"
-                ));
-            }
-            if used && first.is_null() {
-                return Err(error!(
-                    InvalidArgument,
-                    "{name} is NULL, but the product uses its {lines} {line}s of {length}; pass its address"
-                ));
-            }
+        if used && first.is_null() {
+            return Err(error!(
+                InvalidArgument,
+                "{name} is NULL, but the product uses its {lines} {line}s of {length}; pass its address"
+            ));
         }
-        Ok(if stored_in_rows { View { first, row: step, column: 1 } } else { View { first, row: 1, column: step } })
     }
+    Ok(if stored_in_rows { View { first, row: step, column: 1 } } else { View { first, row: 1, column: step } })
+}
 
+impl<T: Element, S: Operand<T>> Gemm<T, S> {
     /// Checks every argument and reduces a column-major product to a row-major one: there the memory of C, read in rows, is
     /// the transpose of C, and that is `op(B)` transposed times `op(A)` transposed.
-    pub(super) fn check(&self) -> Result<Product<T>> {
+    pub(super) fn check(&self) -> Result<Product<T, S>> {
         let m = size("m", "the number of rows of C", self.m)?;
         let n = size("n", "the number of columns of C", self.n)?;
         let k = size("k", "the number of products in a sum", self.k)?;
         let reads = m > 0 && n > 0 && self.alpha != T::ZERO;
-        let a = self.operand('A', (self.a, self.trans_a, self.lda), (m, k), reads)?;
-        let b = self.operand('B', (self.b, self.trans_b, self.ldb), (k, n), reads)?;
-        let c = self.operand('C', (self.c.cast_const(), Transpose::No, self.ldc), (m, n), true)?;
+        let a = operand(self.layout, 'A', (self.a, self.trans_a, self.lda), (m, k), reads)?;
+        let b = operand(self.layout, 'B', (self.b, self.trans_b, self.ldb), (k, n), reads)?;
+        let c = operand(self.layout, 'C', (self.c.cast_const(), Transpose::No, self.ldc), (m, n), true)?;
         let (alpha, beta) = (self.alpha, self.beta);
         Ok(match self.layout {
             Layout::RowMajor => Product { m, n, k, alpha, a, b, beta, c: self.c, c_row: c.row },

@@ -2,7 +2,9 @@
 
 mod accuracy;
 mod arguments;
+mod batch;
 mod exact;
+mod packed;
 mod sharing;
 
 use super::element::Element;
@@ -205,6 +207,13 @@ fn assert_same<T: Number>(got: &[T], expected: &[T], what: impl Debug) {
         let same = x.bits() == y.bits() || (x == T::ZERO && y == T::ZERO);
         assert!(same, "{what:?}: element {i} of the memory of C is {x:?}, not {y:?}");
     }
+}
+
+/// Compares bit for bit.
+#[track_caller]
+fn assert_bits<T: Number>(got: &[T], expected: &[T], what: impl Debug) {
+    let differs = got.iter().zip(expected).position(|(x, y)| x.bits() != y.bits());
+    assert_eq!((differs, got.len()), (None, expected.len()), "{what:?}");
 }
 
 fn levels() -> impl Iterator<Item = Level> {

@@ -6,12 +6,6 @@ use super::*;
 use crate::error::Status;
 use core::ffi::c_void;
 
-#[track_caller]
-fn assert_bits<T: Number>(got: &[T], expected: &[T], what: impl Debug) {
-    let differs = got.iter().zip(expected).position(|(x, y)| x.bits() != y.bits());
-    assert_eq!((differs, got.len()), (None, expected.len()), "{what:?}");
-}
-
 fn fractions<T: Number>(shape: Shape) -> Case<T> {
     let mut dice = Dice(11);
     Case::new(shape, T::fraction(0.9), T::fraction(-1.1), || dice.fraction())
