@@ -267,6 +267,10 @@ deleted take_back 'the question whether the job is done' fork_stack::a_frame_tak
 deleted take_back 'the wait for the thief' fork_stack::both_halves_of_a_fork_are_done_and_seen \
     'self.wait_for_thief(done);' ''
 
+in_file src/pool/fold.rs
+deleted walk 'the question whether the rest of the loop is private still' fold::a_fork_in_a_loop_publishes_its_rest \
+    'if worker.forks().is_newest_public() {' 'if false {'
+
 in_file src/pool/wait.rs
 deleted wait_until 'the publication of all jobs before a wait' fork_stack::a_wait_publishes_all_private_jobs \
     'self.promote_all();' ''

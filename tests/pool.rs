@@ -845,6 +845,103 @@ fn a_loop_covers_its_range_exactly_once() {
 }
 
 #[test]
+fn a_fold_calls_each_index_once_and_keeps_their_order() {
+    for workers in [1, 2, 4] {
+        let pool = pool(workers);
+        for count in [0, 1, 2, 3, 10, 1000] {
+            let calls: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+            let text = pool.run(|worker| {
+                let map = |worker: &Worker, i: usize| {
+                    calls[i].fetch_add(1, SeqCst);
+                    // Sometimes it takes long, and sometimes it forks, which publishes what is left.
+                    if i % 7 == 0 {
+                        worker.join(|_| std::thread::yield_now(), |_| ());
+                    }
+                    i.to_string()
+                };
+                Ok(worker.fold(0..count, map, |a, b| a + " " + &b))
+            });
+            let in_order: Vec<String> = (0..count).map(|i| i.to_string()).collect();
+            assert_eq!(text.unwrap(), (count > 0).then(|| in_order.join(" ")));
+            assert!(calls.iter().all(|calls| calls.load(SeqCst) == 1));
+        }
+    }
+}
+
+#[test]
+fn folds_nest_and_use_all_workers() {
+    fn leaves(worker: &Worker, depth: u32, seen: &[AtomicBool]) -> u64 {
+        seen[worker.index()].store(true, SeqCst);
+        match depth {
+            0 => 1,
+            depth => worker.fold(0..10, |worker, _| leaves(worker, depth - 1, seen), |a, b| a + b).unwrap(),
+        }
+    }
+    let pool = pool(3);
+    let start = Instant::now();
+    loop {
+        let seen: [AtomicBool; 3] = Default::default();
+        assert_eq!(pool.run(|worker| Ok(leaves(worker, 5, &seen))).unwrap(), 100_000);
+        if seen.iter().all(|seen| seen.load(SeqCst)) {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "not every worker takes part");
+    }
+}
+
+/// An index waits until another worker has begun a later one: so whoever is idle must find the rest, though no index forks. The loop begins
+/// beside a fork, with its rest private, and the other worker is idle only after it has run that.
+#[test]
+fn a_flat_fold_is_shared() {
+    let pool = pool(2);
+    for _ in 0..100 {
+        let (begun, idle) = (AtomicBool::new(false), AtomicBool::new(false));
+        let sum = pool.run(|worker| {
+            let owner = worker.index();
+            let map = |worker: &Worker, i: usize| {
+                match i {
+                    _ if worker.index() != owner => begun.store(true, SeqCst),
+                    0 => await_flag(&idle),
+                    40 => await_flag(&begun),
+                    _ => {}
+                }
+                i
+            };
+            let looped = |worker: &Worker| worker.fold(0..100, map, |a, b| a + b);
+            Ok(worker.join(looped, |_| idle.store(true, SeqCst)).0)
+        });
+        assert_eq!(sum.unwrap(), Some(4950));
+    }
+}
+
+#[test]
+fn a_panic_in_a_fold_comes_out_and_nothing_is_lost() {
+    let pool = pool(2);
+    for bad in [0, 1, 5, 9] {
+        let live = AtomicUsize::new(0);
+        struct Value<'a>(&'a AtomicUsize);
+        impl Drop for Value<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, SeqCst);
+            }
+        }
+        let result = pool.run(|worker| {
+            let map = |worker: &Worker, i: usize| {
+                worker.join(|_| (), |_| ());
+                assert_ne!(i, bad, "the bad index");
+                live.fetch_add(1, SeqCst);
+                Value(&live)
+            };
+            Ok(done(worker.fold(0..10, map, |a, _| a)))
+        });
+        let error = result.and_then(|result| result).unwrap_err();
+        assert_eq!(error.status(), Status::Panic);
+        assert!(error.to_string().contains("the bad index"), "{error}");
+        assert_eq!(live.load(SeqCst), 0);
+    }
+}
+
+#[test]
 fn a_failing_piece_ends_the_loop() {
     let pool = pool(2);
     for pool in [Some(&pool), None] {

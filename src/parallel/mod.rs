@@ -6,6 +6,7 @@
 //! | one value out of all indices | [`reduce()`] | fixed by the length: the same bits for any number of workers |
 //! | the value before each index | [`scan()`], [`inclusive_scan`], [`exclusive_scan`] | fixed by the length, likewise |
 //! | a slice in order | [`sort()`], [`sort_by`] | fixed by the items |
+//! | the same inside a recursion, in brackets that depend on who takes part | [`Worker::fold`](crate::pool::Worker::fold) | single calls |
 //! | a call for each index | [`fork_all()`], [`Worker::fork_all`](crate::pool::Worker::fork_all) | single calls |
 
 mod failure;

@@ -35,6 +35,12 @@ impl Job {
         Job { link: Link::new(), run, done: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
+    /// Its place on the private stack.
+    #[inline(always)]
+    pub(super) fn link(&self) -> NonNull<Link> {
+        NonNull::from(&self.link)
+    }
+
     /// A job that no frame waits for: see [`shelf`](super::shelf). It may lie in a deque as it is.
     pub(crate) fn detached(run: RunFn) -> Job {
         let job = Job::new(run);

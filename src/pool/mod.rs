@@ -22,6 +22,7 @@ pub mod config;
 pub mod core;
 mod counters;
 pub(crate) mod detached;
+mod fold;
 pub(crate) mod fork_join;
 pub mod future;
 mod governor;

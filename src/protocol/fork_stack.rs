@@ -135,6 +135,12 @@ impl ForkStack {
         false
     }
 
+    /// Whether the newest job is public, or there is none: lemma 1.
+    #[inline(always)]
+    pub fn is_newest_public(&self) -> bool {
+        ptr::eq(self.last_public.get(), self.newest.get())
+    }
+
     /// The newest job, or what stands for none. Only to be compared.
     pub fn newest(&self) -> *const Link {
         self.newest.get()

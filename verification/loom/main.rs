@@ -12,6 +12,7 @@ mod event_count;
 mod event_log;
 mod explore;
 mod first;
+mod fold;
 #[path = "../zoo/fork_frames.rs"]
 mod fork_frames;
 mod fork_stack;

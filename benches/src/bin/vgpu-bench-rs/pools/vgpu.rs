@@ -2,7 +2,7 @@
 
 use crate::graph::{Graphs, Shape};
 use crate::loops::Loops;
-use crate::pool::Pool;
+use crate::pool::{Gather, Pool};
 use crate::submit::Submit;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,6 +46,15 @@ impl Pool for Vgpu {
         RB: Send,
     {
         worker.join(a, b)
+    }
+
+    #[inline(always)]
+    fn fork_each<T, F>(worker: Self::Worker<'_>, count: usize, child: &F) -> T
+    where
+        T: Gather,
+        F: for<'w> Fn(Self::Worker<'w>, usize) -> T + Sync,
+    {
+        worker.fold(0..count, child, T::gather).expect("a node that forks has children")
     }
 }
 
