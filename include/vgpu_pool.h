@@ -259,6 +259,19 @@
 #define VGPU_POOL_NO_MIGRATION 16
 
 /**
+ * The pool has no threads: its one worker is the thread that makes it, while that thread calls vgpu_pool_pump(), waits for something
+ * of the pool, or runs a loop, a graph or a product in it. All threads may submit; that one alone may pump and destroy the pool.
+ * See on_wake. num_workers is 0 or 1, inbox_full is VGPU_INBOX_FULL_ERROR, and nobody is pinned.
+ */
+#define VGPU_POOL_ON_CALLER 32
+
+/**
+ * With VGPU_POOL_ON_CALLER, for tests: the order of tasks and forks is drawn from replay_seed, among those that a pool with threads
+ * may take. The same seed gives the same order, as long as the pool's own thread alone submits.
+ */
+#define VGPU_POOL_REPLAY 64
+
+/**
  * A full inbox makes submitting fail with VGPU_ERROR_QUEUE_FULL. The default.
  */
 #define VGPU_INBOX_FULL_ERROR 0
@@ -544,6 +557,11 @@ typedef void *(*vgpu_allocate_fn)(void *context, size_t size, size_t align);
 typedef void (*vgpu_free_fn)(void *context, void *memory, size_t size, size_t align);
 
 /**
+ * Called when a task comes to a pool without threads; see vgpu_pool_config. From any thread.
+ */
+typedef void (*vgpu_wake_fn)(void *user_data);
+
+/**
  * The settings of a pool. Begin with vgpu_pool_config_init(); zero always means the default.
  */
 typedef struct vgpu_pool_config {
@@ -659,6 +677,20 @@ typedef struct vgpu_pool_config {
      * How many workers there are beyond num_workers, to stand in for those between vgpu_blocking_begin() and vgpu_blocking_end().
      */
     uint32_t spare_workers;
+    /**
+     * With VGPU_POOL_ON_CALLER, called by whoever submits the first task since the pool's thread last looked, so that its event loop
+     * pumps; and by that thread itself when it leaves tasks in the queue, because a budget is spent. May come for nothing. It must
+     * not wait, pump or destroy: it tells the event loop. May be NULL.
+     */
+    vgpu_wake_fn on_wake;
+    /**
+     * Passed to on_wake.
+     */
+    void *wake_user_data;
+    /**
+     * With VGPU_POOL_REPLAY, what the order is drawn from.
+     */
+    uint64_t replay_seed;
 } vgpu_pool_config;
 
 /**
@@ -1131,12 +1163,30 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_pool_create(const struct vgpu_pool_conf
  * Ends a pool: refuses new tasks from outside, runs what was accepted, joins the threads and frees the pool.
  *
  * @param pool  the pool; NULL does nothing
- * @return VGPU_OK; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks, and the pool goes on; VGPU_ERROR_FORKED in a
- *         forked child, where the threads do not exist and the memory is left alone
+ * @return VGPU_OK; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks, and the pool goes on; VGPU_ERROR_INVALID_ARGUMENT for a
+ *         pool made with VGPU_POOL_ON_CALLER on another thread than the one that made it, and the pool goes on; VGPU_ERROR_FORKED
+ *         in a forked child, where the threads do not exist and the memory is left alone
  * @note Thread safety: once, by a thread that is not a worker of the pool. Other threads may be submitting when it begins;
  *       nobody may use the handle after it has returned. Blocks until everything is done.
  */
 VGPU_API vgpu_status vgpu_pool_destroy(struct vgpu_pool *pool);
+
+/**
+ * Runs queued tasks on the calling thread, in a pool made with VGPU_POOL_ON_CALLER on the thread that made it. Returns when none are
+ * left, or when the budget is spent; does not wait for more. Inside one of the pool's tasks it runs others meanwhile.
+ *
+ * @param pool       the pool
+ * @param max_tasks  how many at most; 0: any number
+ * @param budget_ns  after so many nanoseconds none is begun any more, but one is in any case; 0: any time
+ * @param ran        where it goes how many were run; may be NULL
+ * @return VGPU_OK, also if there was none; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a pool with threads, and on another thread;
+ *         VGPU_ERROR_STACK_LIMIT too deep in pumps in tasks; VGPU_ERROR_FORKED
+ * @note Thread safety: the thread that made the pool. Lasts as long as the tasks do.
+ */
+VGPU_API vgpu_status vgpu_pool_pump(struct vgpu_pool *pool,
+                                    size_t max_tasks,
+                                    uint64_t budget_ns,
+                                    size_t *ran);
 
 /**
  * How many workers a pool has; 0 for NULL.

@@ -46,6 +46,8 @@ typedef struct vgpu_pool_api {
     vgpu_status (*pool_create)(const struct vgpu_pool_config *config, struct vgpu_pool **pool);
     /** vgpu_pool_destroy() */
     vgpu_status (*pool_destroy)(struct vgpu_pool *pool);
+    /** vgpu_pool_pump() */
+    vgpu_status (*pool_pump)(struct vgpu_pool *pool, size_t max_tasks, uint64_t budget_ns, size_t *ran);
     /** vgpu_pool_num_workers() */
     uint32_t (*pool_num_workers)(const struct vgpu_pool *pool);
     /** vgpu_pool_active_workers() */
@@ -295,6 +297,7 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_pool_config_init_sized",
     "vgpu_pool_create",
     "vgpu_pool_destroy",
+    "vgpu_pool_pump",
     "vgpu_pool_num_workers",
     "vgpu_pool_active_workers",
     "vgpu_pool_limit_workers",
@@ -472,6 +475,10 @@ vgpu_status vgpu_pool_create(const struct vgpu_pool_config *config, struct vgpu_
 vgpu_status vgpu_pool_destroy(struct vgpu_pool *pool) {
     if (vgpu_pool_loaded.pool_destroy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.pool_destroy(pool);
+}
+vgpu_status vgpu_pool_pump(struct vgpu_pool *pool, size_t max_tasks, uint64_t budget_ns, size_t *ran) {
+    if (vgpu_pool_loaded.pool_pump == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.pool_pump(pool, max_tasks, budget_ns, ran);
 }
 uint32_t vgpu_pool_num_workers(const struct vgpu_pool *pool) {
     if (vgpu_pool_loaded.pool_num_workers == NULL) { return 0; }

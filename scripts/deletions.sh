@@ -223,6 +223,15 @@ deleted finish_run 'the wake-up of workers that wait for a graph' graph::graph_a
 deleted finish_run 'the wake-up of who closes' graph::graph_a_pool_ends_after_the_graphs_it_runs \
     'self.shutdown.finish(1).wake_blocked();' 'let _ = self.shutdown.finish(1);' 2
 
+deleted submit 'the call of who made the pool' maker::a_maker_that_sleeps_until_it_is_called_runs_every_task \
+    'self.call_maker();' '' 2
+
+in_file src/pool/maker.rs
+deleted stay 'the release of the call before the look' maker::a_maker_that_sleeps_until_it_is_called_runs_every_task \
+    'maker.called.release();' ''
+deleted stay 'the call for what is left' maker::a_maker_whose_budget_is_spent_is_called_for_the_rest \
+    'self.0.call_maker();' ''
+
 in_file src/parallel/graph/runner.rs
 deleted run 'the shelving of what is ready while its first vertex runs' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
     'self.put(list);' 'self.unshelved.append(list);'

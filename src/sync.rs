@@ -239,6 +239,18 @@ pub mod thread_slot {
     }
 }
 
+/// A second such word: the newest of the pools that have this thread for their worker, or 0.
+pub mod maker_slot {
+    /// The word of this thread.
+    pub fn get() -> usize {
+        super::imp::MAKER_SLOT.with(|slot| slot.get())
+    }
+    /// Sets the word of this thread.
+    pub fn set(value: usize) {
+        super::imp::MAKER_SLOT.with(|slot| slot.set(value));
+    }
+}
+
 /// A number that may be late, or wrong, without harm: whoever reads it decides nothing by it but where to look first. The
 /// checkers do not explore what it may hold.
 #[derive(Debug)]
@@ -371,6 +383,7 @@ mod imp {
 
     thread_local! {
         pub(super) static THREAD_SLOT: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+        pub(super) static MAKER_SLOT: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
     }
 
     #[inline(always)]

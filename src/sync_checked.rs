@@ -116,6 +116,7 @@ pub(super) fn fail_spuriously() -> bool {
 
 checker::thread_local! {
     pub(super) static THREAD_SLOT: Cell<usize> = Cell::new(0);
+    pub(super) static MAKER_SLOT: Cell<usize> = Cell::new(0);
 }
 
 /// The same in every execution: a model must not depend on addresses.

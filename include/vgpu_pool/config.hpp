@@ -83,6 +83,20 @@ class config {
         settings_.on_park = park;
         return set(settings_.on_unpark, unpark);
     }
+    /**
+     * A pool without threads, on the thread that makes it: see VGPU_POOL_ON_CALLER and pool_ref::pump(). wake, which may be NULL, is
+     * called from any thread when there is something to pump; it must neither throw nor pump, and user_data must outlive the pool.
+     */
+    config &on_caller(vgpu_wake_fn wake = nullptr, void *user_data = nullptr) noexcept {
+        settings_.flags |= static_cast<std::uint32_t>(VGPU_POOL_ON_CALLER);
+        settings_.on_wake = wake;
+        return set(settings_.wake_user_data, user_data);
+    }
+    /** The same for tests, with an order of tasks and forks that is drawn from a seed: see VGPU_POOL_REPLAY. */
+    config &replay(std::uint64_t seed) noexcept {
+        settings_.flags |= static_cast<std::uint32_t>(VGPU_POOL_ON_CALLER | VGPU_POOL_REPLAY);
+        return set(settings_.replay_seed, seed);
+    }
     /** Where the pool's memory comes from, and where it goes back to; both are called from any thread. */
     config &allocator(vgpu_allocate_fn allocate, vgpu_free_fn free, void *context) noexcept {
         settings_.allocate = allocate;

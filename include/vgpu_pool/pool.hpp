@@ -103,6 +103,17 @@ class pool_ref {
     worker current_worker() const noexcept { return worker(vgpu_pool_current_worker(handle_)); }
 
     /**
+     * Runs queued tasks of a pool made by config::on_caller(), on the thread that made it: at most max_tasks, 0 for any number, and
+     * none more when budget_ns have passed, 0 for any time. Does not wait for tasks. @return how many were run
+     * @throws error as vgpu_pool_pump() fails
+     */
+    std::size_t pump(std::size_t max_tasks = 0, std::uint64_t budget_ns = 0) const {
+        std::size_t ran = 0;
+        detail::check(vgpu_pool_pump(handle_, max_tasks, budget_ns, &ran));
+        return ran;
+    }
+
+    /**
      * Waits until no task of the pool is queued or running. Not on a worker of the pool.
      * @throws error as vgpu_pool_wait_all() fails
      */

@@ -72,6 +72,9 @@ pub type vgpu_completion_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut
 /// Called on a worker's thread when it starts or before it ends.
 pub type vgpu_worker_hook_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, worker_index: u32)>;
 
+/// Called when a task comes to a pool without threads; see vgpu_pool_config. From any thread.
+pub type vgpu_wake_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
+
 /// Gives size bytes aligned to align, a power of two, or NULL. Called from any thread.
 pub type vgpu_allocate_fn =
     Option<unsafe extern "C-unwind" fn(context: *mut c_void, size: usize, align: usize) -> *mut c_void>;

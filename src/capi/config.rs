@@ -1,11 +1,11 @@
 //! The settings of a pool, as C passes them.
 
-use super::callbacks::{vgpu_allocate_fn, vgpu_free_fn, vgpu_worker_hook_fn};
+use super::callbacks::{vgpu_allocate_fn, vgpu_free_fn, vgpu_wake_fn, vgpu_worker_hook_fn};
 use super::error::null;
 use super::sized::{self, Sized32};
 use crate::error::{Result, error};
 use crate::os::alloc::Allocator;
-use crate::pool::{Balance, Config, Hooks, InboxMode, Pinning, Victims, WaitPolicy, WhenFull};
+use crate::pool::{Balance, Config, Hooks, InboxMode, OnCaller, Pinning, Victims, WaitPolicy, Wake, WhenFull};
 use core::ffi::{CStr, c_char, c_void};
 use core::fmt;
 use core::mem;
@@ -21,6 +21,14 @@ pub const VGPU_POOL_KEEP_SIGNALS: u32 = 4;
 pub const VGPU_POOL_NO_STEALING: u32 = 8;
 /// Workers take forked jobs from each other, but no queued tasks.
 pub const VGPU_POOL_NO_MIGRATION: u32 = 16;
+
+/// The pool has no threads: its one worker is the thread that makes it, while that thread calls vgpu_pool_pump(), waits for something
+/// of the pool, or runs a loop, a graph or a product in it. All threads may submit; that one alone may pump and destroy the pool.
+/// See on_wake. num_workers is 0 or 1, inbox_full is VGPU_INBOX_FULL_ERROR, and nobody is pinned.
+pub const VGPU_POOL_ON_CALLER: u32 = 32;
+/// With VGPU_POOL_ON_CALLER, for tests: the order of tasks and forks is drawn from replay_seed, among those that a pool with threads
+/// may take. The same seed gives the same order, as long as the pool's own thread alone submits.
+pub const VGPU_POOL_REPLAY: u32 = 64;
 
 /// A full inbox makes submitting fail with VGPU_ERROR_QUEUE_FULL. The default.
 pub const VGPU_INBOX_FULL_ERROR: u32 = 0;
@@ -168,6 +176,14 @@ pub struct vgpu_pool_config {
     pub min_workers: u32,
     /// How many workers there are beyond num_workers, to stand in for those between vgpu_blocking_begin() and vgpu_blocking_end().
     pub spare_workers: u32,
+    /// With VGPU_POOL_ON_CALLER, called by whoever submits the first task since the pool's thread last looked, so that its event loop
+    /// pumps; and by that thread itself when it leaves tasks in the queue, because a budget is spent. May come for nothing. It must
+    /// not wait, pump or destroy: it tells the event loop. May be NULL.
+    pub on_wake: vgpu_wake_fn,
+    /// Passed to on_wake.
+    pub wake_user_data: *mut c_void,
+    /// With VGPU_POOL_REPLAY, what the order is drawn from.
+    pub replay_seed: u64,
 }
 
 /// The longest name prefix in bytes.
@@ -204,6 +220,9 @@ unsafe impl Sized32 for vgpu_pool_config {
         steal_cooldown_ns: 0,
         min_workers: 0,
         spare_workers: 0,
+        on_wake: None,
+        wake_user_data: ptr::null_mut(),
+        replay_seed: 0,
     };
 }
 
@@ -217,7 +236,9 @@ impl vgpu_pool_config {
             | VGPU_POOL_REQUIRE_PINNING
             | VGPU_POOL_KEEP_SIGNALS
             | VGPU_POOL_NO_STEALING
-            | VGPU_POOL_NO_MIGRATION;
+            | VGPU_POOL_NO_MIGRATION
+            | VGPU_POOL_ON_CALLER
+            | VGPU_POOL_REPLAY;
         if self.flags & !FLAGS != 0 {
             return Err(error!(
                 InvalidArgument,
@@ -273,6 +294,7 @@ impl vgpu_pool_config {
             balance,
             stack_size: self.stack_size,
             name_prefix,
+            on_caller: self.on_caller()?,
             keep_signals: self.flags & VGPU_POOL_KEEP_SIGNALS != 0,
             hooks: Hooks {
                 on_start: self.on_worker_start,
@@ -286,6 +308,26 @@ impl vgpu_pool_config {
             allocator,
             topology: None,
         })
+    }
+}
+
+impl vgpu_pool_config {
+    /// How a pool without threads works, if this asks for one.
+    fn on_caller(&self) -> Result<Option<OnCaller>> {
+        let is_set = |flag: u32| self.flags & flag != 0;
+        if !is_set(VGPU_POOL_ON_CALLER) {
+            if is_set(VGPU_POOL_REPLAY) || self.on_wake.is_some() {
+                return Err(error!(
+                    InvalidArgument,
+                    "VGPU_POOL_REPLAY or on_wake is set without VGPU_POOL_ON_CALLER, and they are for pools without threads; set that too"
+                ));
+            }
+            return Ok(None);
+        }
+        Ok(Some(OnCaller {
+            wake: self.on_wake.map(|call| Wake { call, context: self.wake_user_data }),
+            seed: is_set(VGPU_POOL_REPLAY).then_some(self.replay_seed),
+        }))
     }
 }
 

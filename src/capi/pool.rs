@@ -61,8 +61,9 @@ pub unsafe extern "C" fn vgpu_pool_create(config: *const vgpu_pool_config, pool:
 /// Ends a pool: refuses new tasks from outside, runs what was accepted, joins the threads and frees the pool.
 ///
 /// @param pool  the pool; NULL does nothing
-/// @return VGPU_OK; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks, and the pool goes on; VGPU_ERROR_FORKED in a
-///         forked child, where the threads do not exist and the memory is left alone
+/// @return VGPU_OK; VGPU_ERROR_WOULD_DEADLOCK from inside one of its tasks, and the pool goes on; VGPU_ERROR_INVALID_ARGUMENT for a
+///         pool made with VGPU_POOL_ON_CALLER on another thread than the one that made it, and the pool goes on; VGPU_ERROR_FORKED
+///         in a forked child, where the threads do not exist and the memory is left alone
 /// @note Thread safety: once, by a thread that is not a worker of the pool. Other threads may be submitting when it begins;
 ///       nobody may use the handle after it has returned. Blocks until everything is done.
 #[unsafe(no_mangle)]
@@ -74,6 +75,33 @@ pub unsafe extern "C" fn vgpu_pool_destroy(pool: *mut vgpu_pool) -> vgpu_status 
             pool.as_ref().pool.check_process()?;
             pool.as_ref().pool.check_destroy()?;
             drop(Owned::from_raw(pool.as_ref().pool.allocator(), pool));
+        }
+        Ok(())
+    })
+}
+
+/// Runs queued tasks on the calling thread, in a pool made with VGPU_POOL_ON_CALLER on the thread that made it. Returns when none are
+/// left, or when the budget is spent; does not wait for more. Inside one of the pool's tasks it runs others meanwhile.
+///
+/// @param pool       the pool
+/// @param max_tasks  how many at most; 0: any number
+/// @param budget_ns  after so many nanoseconds none is begun any more, but one is in any case; 0: any time
+/// @param ran        where it goes how many were run; may be NULL
+/// @return VGPU_OK, also if there was none; VGPU_ERROR_INVALID_ARGUMENT for NULL, for a pool with threads, and on another thread;
+///         VGPU_ERROR_STACK_LIMIT too deep in pumps in tasks; VGPU_ERROR_FORKED
+/// @note Thread safety: the thread that made the pool. Lasts as long as the tasks do.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_pool_pump(
+    pool: *mut vgpu_pool,
+    max_tasks: usize,
+    budget_ns: u64,
+    ran: *mut usize,
+) -> vgpu_status {
+    guard(|| {
+        let taken = required(pool, "pool")?.pool.pump(max_tasks, budget_ns)?;
+        if !ran.is_null() {
+            // SAFETY: the caller vouches for the output.
+            unsafe { ran.write(taken) };
         }
         Ok(())
     })

@@ -14,8 +14,8 @@
 //! Source: A. Tzannes, G. Caragea, U. Vishkin, R. Barua, *Lazy scheduling: a runtime adaptive scheduler for declarative
 //! parallelism*, ACM TOPLAS 36(3), 2014.
 
-use super::cut;
 use super::failure::Failure;
+use super::{cut, fixed_grain};
 use crate::error::Result;
 use crate::os::clock;
 use crate::pool::{Pool, Worker};
@@ -75,7 +75,9 @@ where
     B: Fn(&Worker, Range<usize>) -> Result<()> + Sync,
 {
     // Nobody steals from a lonely worker, or from a guest.
-    let is_shared = worker.pool_workers() > 1 && !worker.is_guest();
+    let is_shared = (worker.pool_workers() > 1 && !worker.is_guest()) || worker.replays();
+    // Pieces that depend on the clock would not come twice in the same order.
+    let grain = if worker.replays() { fixed_grain(range.len(), grain) } else { grain };
     match grain {
         _ if range.is_empty() => Ok(()),
         0 if is_shared => run(

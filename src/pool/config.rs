@@ -49,6 +49,34 @@ pub enum WaitPolicy {
     Block,
 }
 
+/// Called, with the context it was given, when a task comes to a pool that runs on its maker. It must neither unwind nor wait.
+pub type WakeFn = unsafe extern "C-unwind" fn(context: *mut c_void);
+
+/// A function and its context; see [`OnCaller::wake`].
+#[derive(Clone, Copy, Debug)]
+pub struct Wake {
+    /// Called from any thread.
+    pub call: WakeFn,
+    /// Passed to it.
+    pub context: *mut c_void,
+}
+
+// SAFETY: the context is passed on, never looked at; whoever sets it vouches for its use on any thread.
+unsafe impl Send for Wake {}
+// SAFETY: as above.
+unsafe impl Sync for Wake {}
+
+/// How a pool without threads works, on the thread that makes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnCaller {
+    /// Called by whoever submits the first task since the maker last looked, so that its event loop pumps; and by the maker, when it
+    /// leaves tasks in the queue. May come for nothing.
+    pub wake: Option<Wake>,
+    /// Draws the order of tasks and forks among those that a pool with threads may take: the same seed, the same order, as
+    /// long as the maker alone submits.
+    pub seed: Option<u64>,
+}
+
 /// A function called on each worker's thread, with the context it was given and the worker's index. It must not unwind.
 pub type HookFn = unsafe extern "C-unwind" fn(context: *mut c_void, worker: u32);
 
@@ -130,6 +158,10 @@ pub struct Config<'a> {
     pub name_prefix: &'a str,
     /// Whether workers may be chosen by the system to handle signals sent to the process.
     pub keep_signals: bool,
+    /// A pool without threads: its one worker is the thread that makes it, while that calls [`pump`](super::Pool::pump), waits for something of
+    /// the pool, or runs something in it. All threads may submit. Only that thread ends the pool; dropped elsewhere, the pool is left alone
+    /// with all that it holds.
+    pub on_caller: Option<OnCaller>,
     /// Functions called on the workers' threads.
     pub hooks: Hooks,
     /// Where all memory of the pool comes from.
@@ -153,6 +185,7 @@ impl Default for Config<'_> {
             stack_size: 0,
             name_prefix: "vgpu-",
             keep_signals: false,
+            on_caller: None,
             hooks: Hooks::default(),
             allocator: Allocator::SYSTEM,
             topology: None,

@@ -12,6 +12,7 @@ use super::future::Future;
 use super::governor::Governor;
 use super::group::GroupCore;
 use super::inbox::{Destination, Inbox};
+use super::maker::Maker;
 use super::options::TaskOptions;
 use super::seats::{Reach, Seats};
 use super::task::{Header, Storage, Task, TaskRef, Work};
@@ -20,7 +21,7 @@ use super::wait::Awaited;
 use super::worker::Worker;
 use crate::error::{Error, Result, error};
 use crate::os::alloc::{Allocator, Array};
-use crate::os::fork;
+use crate::os::{fork, thread};
 use crate::protocol::CacheLine;
 use crate::protocol::countdown::{Finished, MAX_COUNT, Refused};
 use crate::protocol::deque::Deque;
@@ -55,6 +56,7 @@ pub struct Core {
     statistics: Statistics,
     governor: Governor,
     trace: Trace,
+    maker: Option<Maker>,
     wait_policy: WaitPolicy,
     help_depth: u32,
     allocator: Allocator,
@@ -117,6 +119,7 @@ impl Core {
             statistics: Statistics::new(allocator, workers)?,
             governor: Governor::new(),
             trace: Trace::new(allocator, workers, config.hooks)?,
+            maker: config.on_caller.as_ref().map(|settings| Maker::new(allocator, settings)).transpose()?,
             wait_policy,
             help_depth: match config.help_depth {
                 0 => DEFAULT_HELP_DEPTH,
@@ -196,6 +199,10 @@ impl Core {
 
     pub(crate) fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    pub(crate) fn maker(&self) -> Option<&Maker> {
+        self.maker.as_ref()
     }
 
     pub(crate) fn statistics_mut(&mut self) -> &mut Statistics {
@@ -365,6 +372,10 @@ impl Core {
         if let Some(worker) = self.current_worker() {
             return work(worker);
         }
+        if self.is_made_here() {
+            self.check_process()?;
+            return self.stay(work);
+        }
         // From here on the task is the pool's; its place is this frame, which waits for it.
         let mut place = MaybeUninit::uninit();
         // SAFETY: the frame outlives the task, and so does whatever the task borrows: this call waits.
@@ -417,6 +428,7 @@ impl Core {
             self.shutdown.finish(1).wake_blocked();
         }
         if worker.is_none() {
+            self.call_maker();
             // The last touch of the pool from outside.
             self.shutdown.leave().wake_blocked();
         }
@@ -545,6 +557,9 @@ impl Core {
         let result = match accepted {
             Ok(()) => {
                 let result = self.enqueue_batch(batch, worker);
+                if worker.is_none() {
+                    self.call_maker();
+                }
                 let left = batch.left().len() as u32;
                 if left != 0 {
                     self.shutdown.finish(left).wake_blocked();
@@ -683,6 +698,7 @@ impl Core {
     pub(crate) fn wait(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
         match Worker::current() {
             Some(worker) if worker.belongs_to(self) => worker.wait_until(target, deadline_ns),
+            _ if self.is_made_here() => self.stay(|worker| worker.wait_until_foreign(target, deadline_ns)),
             Some(worker) => worker.wait_until_foreign(target, deadline_ns),
             None => target.block(deadline_ns),
         }
@@ -690,14 +706,14 @@ impl Core {
 
     /// The life of worker `index` on the calling thread: works until the pool is terminated.
     pub fn run_worker(&self, index: usize) {
-        Worker::new(self, index).run_as_current(Worker::work_until_terminated);
+        Worker::new(self, index, thread::stack_bottom()).run_as_current(Worker::work_until_terminated);
     }
 
     /// Takes no more work from outside, waits until what was accepted is done, and lets the workers go. Whoever runs them
     /// joins them after. Not to be called by a worker.
     pub fn close(&self) {
         self.shutdown.close();
-        self.shutdown.in_flight().wait(None);
+        self.wait(self.shutdown.in_flight(), None);
         self.shutdown.terminate();
         self.sleep.wake_all();
     }

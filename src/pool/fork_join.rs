@@ -272,6 +272,9 @@ impl Worker {
         if self.is_guest() {
             return;
         }
+        if self.replays() {
+            return self.replay_fork();
+        }
         let idle = self.core().sleep().idle();
         while self.deque().len() <= idle && self.promote_one() {}
     }
@@ -281,7 +284,7 @@ impl Worker {
         while !self.is_guest() && self.promote_one() {}
     }
 
-    fn promote_one(&self) -> bool {
+    pub(super) fn promote_one(&self) -> bool {
         if self.is_held.get() {
             return false;
         }

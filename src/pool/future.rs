@@ -1,6 +1,7 @@
 //! The handle of a submitted task.
 
 use super::core::Core;
+use super::maker::Maker;
 use super::options::Priority;
 use super::task::{Payload, Storage, TaskRef};
 use super::worker::Worker;
@@ -100,25 +101,32 @@ impl<R: Send> Future<R> {
         // touched, unless this thread is one of its workers.
         let worker = Worker::current().filter(|worker| core::ptr::eq(worker.core(), self.task.core()));
         Ok(match (worker, Worker::current()) {
-            (Some(worker), _) => {
-                worker.check_stack()?;
-                // Its entry stays behind in a queue, which a caller who wants the storage back would have to wait for.
-                let mine = self.task.storage() == Storage::Heap
-                    && deadline_ns.is_none()
-                    && worker.core().may_run(self.task.header().destination.reach, Some(worker));
-                // The task may wait for what a private job does.
-                worker.promote_all();
-                // SAFETY: this thread is a worker of the pool.
-                if mine && unsafe { self.task.run(worker) } {
-                    return Ok(true);
-                }
-                // SAFETY: as above.
-                unsafe { self.task.lift(worker.urgency.get()) };
-                worker.wait_until(completion, deadline_ns)
-            }
-            (None, Some(foreign)) => foreign.wait_until_foreign(completion, deadline_ns),
-            (None, None) => completion.wait(deadline_ns),
+            (Some(worker), _) => self.wait_on(worker, deadline_ns)?,
+            (None, current) => match (Maker::pool_of_this_thread(self.task.core()), current) {
+                (Some(core), _) => core.stay(|worker| self.wait_on(worker, deadline_ns))?,
+                (None, Some(foreign)) => foreign.wait_until_foreign(completion, deadline_ns),
+                (None, None) => completion.wait(deadline_ns),
+            },
         })
+    }
+
+    /// Waits on a worker of the task's pool.
+    fn wait_on(&self, worker: &Worker, deadline_ns: Option<u64>) -> Result<bool> {
+        worker.check_stack()?;
+        // Its entry stays behind in a queue, which a caller who wants the storage back would have to wait for.
+        let mine = self.task.storage() == Storage::Heap
+            && deadline_ns.is_none()
+            && worker.core().may_run(self.task.header().destination.reach, Some(worker));
+        // The task may wait for what a private job does.
+        worker.promote_all();
+        let is_next = mine && !(worker.replays() && worker.flips());
+        // SAFETY: this thread is a worker of the pool.
+        if is_next && unsafe { self.task.run(worker) } {
+            return Ok(true);
+        }
+        // SAFETY: as above.
+        unsafe { self.task.lift(worker.urgency.get()) };
+        Ok(worker.wait_until(&self.task.header().completion, deadline_ns))
     }
 
     /// Makes a task more urgent that has not started.

@@ -28,8 +28,10 @@ pub mod future;
 mod governor;
 pub mod group;
 pub mod inbox;
+mod maker;
 pub mod micropools;
 pub mod options;
+mod replay;
 pub mod report;
 pub mod scope;
 mod seats;
@@ -42,7 +44,7 @@ mod wait;
 pub mod worker;
 
 pub use balance::{Balance, InboxMode, Victims};
-pub use config::{Config, Hooks, Pinning, WaitPolicy, WhenFull};
+pub use config::{Config, Hooks, OnCaller, Pinning, WaitPolicy, Wake, WhenFull};
 pub use counters::Distance;
 pub use future::Future;
 pub use group::Group;
@@ -59,6 +61,7 @@ use crate::os::alloc::{Allocator, Owned};
 use crate::os::file::{FileWriter, PathBuffer};
 use crate::os::fork;
 use crate::topology::Caches;
+use ::core::mem::ManuallyDrop;
 pub(crate) use fork_join::Job;
 pub(crate) use inbox::Destination;
 pub(crate) use shelf::Shelf;
@@ -74,7 +77,8 @@ use threads::Threads;
 pub struct Pool {
     /// Before the core: the threads end before what they use.
     threads: Threads,
-    core: Owned<Core>,
+    /// Given up in a forked child, and by a thread that may not end the pool.
+    core: ManuallyDrop<Owned<Core>>,
     caches: Caches,
 }
 
@@ -243,6 +247,17 @@ impl Pool {
         self.core.run(work)
     }
 
+    /// Runs queued tasks on the calling thread, in a pool [without threads](Config::on_caller) on the thread that made it: at most so many,
+    /// 0 for any number, and none more when `budget_ns` have passed, 0 for any time. Returns when there are none left, or the
+    /// budget is spent; does not wait for more. Inside one of the pool's tasks it runs others meanwhile. Says how many it has
+    /// run.
+    ///
+    /// Errors: [`InvalidArgument`](crate::error::Status::InvalidArgument) for a pool with threads, and on another thread;
+    /// [`StackLimit`](crate::error::Status::StackLimit) too deep in pumps in tasks; [`Forked`](crate::error::Status::Forked).
+    pub fn pump(&self, most: usize, budget_ns: u64) -> Result<usize> {
+        self.core.pump(most, budget_ns)
+    }
+
     /// A new, empty group.
     ///
     /// Errors: [`OutOfMemory`](crate::error::Status::OutOfMemory), [`Forked`](crate::error::Status::Forked).
@@ -262,7 +277,8 @@ impl Pool {
     /// Drains the pool and joins its threads: what was accepted is run, what comes from outside meanwhile is refused.
     ///
     /// Errors, with the pool handed back untouched: [`WouldDeadlock`](crate::error::Status::WouldDeadlock) on a worker of
-    /// this pool. In a forked child: [`Forked`](crate::error::Status::Forked), and the pool's memory is left alone.
+    /// this pool; [`InvalidArgument`](crate::error::Status::InvalidArgument) for a pool without threads on another thread than the one that
+    /// made it. In a forked child: [`Forked`](crate::error::Status::Forked), and the pool's memory is left alone.
     pub fn destroy(self) -> ::core::result::Result<(), (crate::error::Error, Option<Pool>)> {
         if let Err(error) = self.check_destroy() {
             return Err((error, Some(self)));
@@ -293,17 +309,35 @@ impl Pool {
         if self.core.generation() == fork::generation() {
             self.core.close();
             self.threads.join();
+            if self.core.maker().is_some() {
+                self.threads.leave_maker();
+            }
         }
     }
 
     /// Whether the calling thread may destroy the pool.
     pub(crate) fn check_destroy(&self) -> Result<()> {
-        self.core.refuse_on_own_worker("destroying the pool")
+        self.core.refuse_on_own_worker("destroying the pool")?;
+        match self.core.check_process() {
+            Ok(()) => self.core.refuse_elsewhere("destroying the pool"),
+            // There is nothing to destroy.
+            Err(_) => Ok(()),
+        }
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        let is_here = self.core.refuse_elsewhere("ending a pool").is_ok();
+        if !is_here && self.core.generation() == fork::generation() {
+            // Its maker knows it, and goes on looking at it.
+            return;
+        }
         self.stop();
+        if is_here {
+            self.core.leave_maker();
+        }
+        // SAFETY: the pool ends here.
+        unsafe { ManuallyDrop::drop(&mut self.core) };
     }
 }

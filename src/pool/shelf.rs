@@ -70,6 +70,8 @@ impl<'w> Shelf<'w> {
         // A lone worker is awake.
         if worker.core().workers() > 1 {
             worker.core().announce(worker.reach(), None, || worker.index() + 1, 1);
+        } else if worker.replays() {
+            worker.replay_theft();
         }
         true
     }

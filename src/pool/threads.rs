@@ -1,7 +1,7 @@
 //! The pool's threads: how many, where, and the hooks around them.
 
 use super::Pool;
-use super::config::{Config, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning};
+use super::config::{Config, HookFn, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning, WhenFull};
 use super::core::Core;
 use super::seats::Seats;
 use crate::error::{Error, Result, Status, error};
@@ -9,6 +9,7 @@ use crate::os::alloc::{Array, List, Owned};
 use crate::os::thread::{self, Options, Thread};
 use crate::topology::Topology;
 use core::ffi::c_void;
+use core::mem::ManuallyDrop;
 use core::ptr;
 
 /// How many bytes of a name prefix are used: the rest of the 15 a thread's name may have is for its number.
@@ -28,6 +29,16 @@ unsafe impl Send for Start {}
 // SAFETY: as above.
 unsafe impl Sync for Start {}
 
+impl Start {
+    /// Calls a hook on the calling thread, which is the worker.
+    fn call(&self, hook: Option<HookFn>) {
+        if let Some(hook) = hook {
+            // SAFETY: whoever set the hook vouched for calling it on the workers' threads.
+            unsafe { hook(self.hooks.context, self.index as u32) };
+        }
+    }
+}
+
 /// The running threads of a pool.
 #[derive(Debug)]
 pub(super) struct Threads {
@@ -40,6 +51,13 @@ pub(super) struct Threads {
 impl Threads {
     pub(super) fn unpinned(&self) -> usize {
         self.unpinned
+    }
+
+    /// Ends the part of a maker, which is the calling thread.
+    pub(super) fn leave_maker(&self) {
+        if let [start] = &*self.starts {
+            start.call(start.hooks.on_stop);
+        }
     }
 
     pub(super) fn join(&mut self) {
@@ -58,15 +76,9 @@ extern "C" fn run(start: *mut c_void) -> *mut c_void {
     thread::refuse_cancellation();
     let used = start.name.iter().position(|byte| *byte == 0).unwrap_or(PREFIX);
     thread::name_current(core::str::from_utf8(&start.name[..used]).unwrap_or("vgpu-"), start.index);
-    let call = |hook: Option<super::config::HookFn>| {
-        if let Some(hook) = hook {
-            // SAFETY: whoever set the hook vouched for calling it on the workers' threads.
-            unsafe { hook(start.hooks.context, start.index as u32) };
-        }
-    };
-    call(start.hooks.on_start);
+    start.call(start.hooks.on_start);
     core.run_worker(start.index);
-    call(start.hooks.on_stop);
+    start.call(start.hooks.on_stop);
     ptr::null_mut()
 }
 
@@ -81,16 +93,22 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
             &detected
         }
     };
-    let regular = if config.workers == 0 { topology.default_worker_count() } else { config.workers };
+    let on_caller = config.on_caller.is_some();
+    let pinning = if on_caller { Pinning::Off } else { config.pinning };
+    let regular = match config.workers {
+        0 if on_caller => 1,
+        0 => topology.default_worker_count(),
+        workers => workers,
+    };
     let regular = regular.min(MAX_WORKERS - config.spare_workers);
     let workers = regular + config.spare_workers;
     let mut placement = topology.placement(regular)?;
     for spare in 0..config.spare_workers {
         placement.cpus.push(placement.cpus[spare % regular])?;
     }
-    let seats = Seats::of(config.allocator, topology, &placement, config.pinning != Pinning::Off)?;
+    let seats = Seats::of(config.allocator, topology, &placement, pinning != Pinning::Off)?;
     let mut core = Owned::new(config.allocator, Core::seated(workers, config, seats)?)?;
-    if config.pinning != Pinning::Off {
+    if pinning != Pinning::Off {
         core.statistics_mut().set_places(topology, &placement);
     }
     for spare in regular..workers {
@@ -113,9 +131,14 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     let caches = *topology.caches();
 
     // From here on dropping the pool stops whatever was started.
-    let mut pool = Pool { threads: Threads { running, starts, unpinned: 0 }, core, caches };
+    let mut pool = Pool { threads: Threads { running, starts, unpinned: 0 }, core: ManuallyDrop::new(core), caches };
+    if on_caller {
+        pool.core.settle();
+        pool.threads.starts[0].call(config.hooks.on_start);
+        return Ok(pool);
+    }
     for index in 0..workers {
-        let cpu = match config.pinning {
+        let cpu = match pinning {
             _ if index >= regular => None,
             Pinning::Off => None,
             Pinning::Preferred | Pinning::Required => Some(placement.cpus[index]),
@@ -125,7 +148,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         // SAFETY: the start, and the core it points to, live until the thread is joined.
         let spawn = |options| unsafe { Thread::spawn(options, run, argument) };
         let thread = match spawn(options) {
-            Err(error) if error.status() == Status::Affinity && config.pinning == Pinning::Preferred => {
+            Err(error) if error.status() == Status::Affinity && pinning == Pinning::Preferred => {
                 pool.threads.unpinned += 1;
                 pool.core.statistics().set_loose(index);
                 pool.core.seats().unpin(index);
@@ -162,6 +185,9 @@ fn check_sizes(config: &Config<'_>) -> Result<()> {
             config.workers
         ));
     }
+    if config.on_caller.is_some() {
+        check_on_caller(config)?;
+    }
     match config.inbox_capacity {
         ..=MAX_INBOX_CAPACITY => Ok(()),
         capacity => Err(error!(
@@ -169,6 +195,25 @@ fn check_sizes(config: &Config<'_>) -> Result<()> {
             "an inbox of {capacity} tasks a worker was asked for, and the most is {MAX_INBOX_CAPACITY}"
         )),
     }
+}
+
+fn check_on_caller(config: &Config<'_>) -> Result<()> {
+    if config.workers > 1 || config.min_workers > 1 || config.spare_workers != 0 {
+        return Err(error!(
+            InvalidArgument,
+            "a pool that runs on its maker has that one worker, and {} were asked for, {} of them at least and {} to spare; leave the numbers 0",
+            config.workers,
+            config.min_workers,
+            config.spare_workers
+        ));
+    }
+    if config.when_full != WhenFull::Error {
+        return Err(error!(
+            InvalidArgument,
+            "a pool that runs on its maker was asked to let others run tasks when its inbox is full; have it say so instead, and make the inbox larger"
+        ));
+    }
+    Ok(())
 }
 
 fn with_count(error: Error, started: usize, wanted: usize) -> Error {

@@ -120,10 +120,10 @@ impl Worker {
             return target.block(deadline_ns);
         }
         let policy = self.policy.get();
-        let has_stack = stack_pointer() > self.stack_reserve;
-        if policy == WaitPolicy::HelpAny && has_stack && self.depth.get() <= self.core().help_depth() {
+        if policy == WaitPolicy::HelpAny && self.can_nest() {
             return self.help(target, deadline_ns);
         }
+        let has_stack = stack_pointer() > self.stack_reserve;
         // Whoever waits without helping lends its place.
         self.core().sleep().lend();
         while !target.is_done() && !is_late(deadline_ns) {
@@ -163,7 +163,8 @@ impl Worker {
             self.dues().pay(self.core());
             return self.search(target, deadline_ns);
         }
-        self.take().or_else(|| {
+        let found = if self.replays() { self.draw() } else { self.take() };
+        found.or_else(|| {
             // What was just paid for may be what is waited for.
             self.dues().pay(self.core());
             self.search(target, deadline_ns)

@@ -13,7 +13,7 @@ use super::options::Priority;
 use super::seats::Reach;
 use super::task::TaskRef;
 use super::trace::{Kind, Label};
-use crate::os::{clock, thread};
+use crate::os::clock;
 use crate::protocol::deque::Deque;
 use crate::protocol::fork_stack::ForkStack;
 use crate::sync::{spin_loop, thread_slot};
@@ -63,6 +63,8 @@ pub struct Worker {
     pub(crate) urgency: Cell<Priority>,
     /// Whether the running task was taken from another worker's inbox.
     is_migrant: Cell<bool>,
+    /// Whether a seed says in what order it does things.
+    pub(super) replays: bool,
     /// How often it has looked for a task.
     turn: Cell<u32>,
     /// From whom it took a task last, and when.
@@ -75,10 +77,9 @@ pub(super) fn stack_pointer() -> usize {
     (&raw const here).addr()
 }
 
-/// The address at which so much of the calling thread's stack is left, but at most that part of what there is now. 0 for a thread
-/// that runs on another stack than the system gave it, as fibers do: nobody knows where that one ends.
-fn stack_mark(bytes: usize, part: usize) -> usize {
-    let bottom = thread::stack_bottom();
+/// The address at which so much is left of the calling thread's stack, which ends at `bottom`, but at most that part of what there is
+/// now. 0 for a thread that runs on another stack than the system gave it, as fibers do: nobody knows where that one ends.
+fn stack_mark(bottom: usize, bytes: usize, part: usize) -> usize {
     stack_pointer().checked_sub(bottom).map_or(0, |left| bottom + bytes.min(left / part))
 }
 
@@ -87,6 +88,17 @@ pub(super) enum Work {
     Job(NonNull<Job>, Reach),
     Task(TaskRef, IsMigrant),
     Detached(Taken, IsMigrant),
+}
+
+impl Work {
+    /// How urgent it is.
+    pub(super) fn priority(&self) -> Priority {
+        match self {
+            Work::Job(..) => Priority::Normal,
+            Work::Task(task, _) => task.priority(),
+            Work::Detached(task, _) => task.from().priority,
+        }
+    }
 }
 
 /// Whether a task was taken from another worker's inbox.
@@ -103,13 +115,15 @@ impl Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(core: &Core, index: usize) -> Worker {
+    /// The calling thread, whose stack ends at this address, as worker `index`.
+    pub(crate) fn new(core: &Core, index: usize, stack_bottom: usize) -> Worker {
         Worker {
             deque: Cell::new(core.deque(index, Reach::Everyone)),
             index,
+            replays: core.maker().is_some_and(|maker| maker.replay().is_some()),
             random: Cell::new((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            stack_reserve: stack_mark(usize::MAX, 2),
-            stack_limit: stack_mark(STACK_LIMIT, 8),
+            stack_reserve: stack_mark(stack_bottom, usize::MAX, 2),
+            stack_limit: stack_mark(stack_bottom, STACK_LIMIT, 8),
             ..Worker::resting(core, core.statistics().of(index))
         }
     }
@@ -140,6 +154,7 @@ impl Worker {
             is_held: Cell::new(false),
             urgency: Cell::new(Priority::Normal),
             is_migrant: Cell::new(false),
+            replays: false,
             turn: Cell::new(0),
             robbed: Cell::new((GUEST, 0)),
         }
@@ -153,13 +168,18 @@ impl Worker {
 
     /// Calls `action` with this as the calling thread's worker.
     pub(crate) fn run_as_current<R>(&self, action: impl FnOnce(&Worker) -> R) -> R {
+        /// Whom the thread was before, which it is again however the action ends.
+        struct Before<'w>(&'w Worker, usize);
+        impl Drop for Before<'_> {
+            fn drop(&mut self) {
+                self.0.dues.pay(self.0.core());
+                thread_slot::set(self.1);
+            }
+        }
         self.forks.open();
-        let before = thread_slot::get();
+        let _before = Before(self, thread_slot::get());
         thread_slot::set(ptr::from_ref(self).expose_provenance());
-        let result = action(self);
-        self.dues.pay(self.core());
-        thread_slot::set(before);
-        result
+        action(self)
     }
 
     /// The number of this worker in its pool, or [`GUEST`].
@@ -241,7 +261,7 @@ impl Worker {
         self.take_task()
     }
 
-    fn take_task(&self) -> Option<Work> {
+    pub(super) fn take_task(&self) -> Option<Work> {
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
         let (pick, knows_bound) =
             self.core().inbox().take(self.index, self.core().seats(), turn, || self.task_victims());
@@ -356,10 +376,15 @@ impl Worker {
 
     /// Runs the oldest queued task, if there is one.
     pub(crate) fn run_queued_task(&self) -> bool {
-        let Some(work) = self.take_task() else { return false };
+        let Some(work) = self.next_task() else { return false };
         self.run(work);
         self.dues.pay(self.core());
         true
+    }
+
+    /// The oldest queued task, or the one that the seed says.
+    pub(super) fn next_task(&self) -> Option<Work> {
+        if self.replays { self.draw() } else { self.take_task() }
     }
 
     /// Runs queued tasks for a thread that found the inbox full.
@@ -367,7 +392,7 @@ impl Worker {
         let most = self.core().inbox().capacity() / 8;
         for _ in 0..most.clamp(1, MAKE_ROOM) {
             match self.take_task() {
-                Some(work) => self.run(work),
+                Some(work) => _ = self.run(work),
                 None => spin_loop(),
             }
         }
@@ -380,7 +405,8 @@ impl Worker {
         self.dues.pay(self.core());
     }
 
-    pub(super) fn run(&self, work: Work) {
+    /// Runs it, and says whether it did: a task may have been cancelled meanwhile, or run by who waits for it.
+    pub(super) fn run(&self, work: Work) -> bool {
         match work {
             Work::Detached(task, is_migrant) => {
                 let migrant = self.is_migrant.replace(is_migrant);
@@ -389,6 +415,7 @@ impl Worker {
                 self.nested(task.from().reach, || unsafe { task.run(self) });
                 self.urgency.set(urgency);
                 self.is_migrant.set(migrant);
+                true
             }
             Work::Job(job, reach) => {
                 self.dues.pay(self.core());
@@ -396,13 +423,15 @@ impl Worker {
                 // SAFETY: a job taken from a deque is run once, by its taker; its frame waits for that.
                 self.nested(reach, || unsafe { Job::run(job, self) });
                 self.end_span(span, Kind::Job);
+                true
             }
             Work::Task(task, is_migrant) => {
                 self.dues.pay(self.core());
                 let migrant = self.is_migrant.replace(is_migrant);
                 // SAFETY: this thread is a worker of the pool, or a counted guest.
-                unsafe { task.run(self) };
+                let ran = unsafe { task.run(self) };
                 self.is_migrant.set(migrant);
+                ran
             }
         }
     }
@@ -421,6 +450,11 @@ impl Worker {
     #[inline(always)]
     pub(crate) fn has_stack_for(&self, frame: usize) -> bool {
         frame >= self.stack_limit
+    }
+
+    /// Whether there is room on the stack, and depth left, for running something that has nothing to do with the running work.
+    pub(super) fn can_nest(&self) -> bool {
+        stack_pointer() > self.stack_reserve && self.depth.get() <= self.core().help_depth()
     }
 
     /// Xorshift: any start will do, and no two workers walk in step.

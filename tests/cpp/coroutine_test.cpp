@@ -89,6 +89,32 @@ void await(const std::atomic<int> &done, int count) {
     }
 }
 
+// Works on the workers, and speaks on the main thread.
+detached there_and_back(vgpu::pool_ref pool, vgpu::pool_ref main, std::thread::id home, std::atomic<int> &done) {
+    co_await pool.schedule();
+    CHECK(here() != home);
+    const int answer = co_await pool.submit([] { return 42; });
+    co_await main.schedule();
+    CHECK(here() == home && answer == 42);
+    co_await pool.schedule();
+    CHECK(here() != home);
+    done++;
+}
+
+void hops_to_the_main_thread() {
+    vgpu::pool pool(workers(2));
+    vgpu::pool main(vgpu::config().on_caller());
+    std::atomic<int> done{0};
+    for (int i = 0; i < 50; i++) {
+        there_and_back(pool, main, here(), done);
+    }
+    std::size_t pumped = 0;
+    while (done < 50) {
+        pumped += main.pump(0, 1000000);
+    }
+    CHECK(pumped == 50);
+}
+
 } // namespace
 
 int main() {
@@ -125,5 +151,6 @@ int main() {
         // What else it does in the end is drained by the pool.
         if (round % 2 == 0) pool.wait_all();
     }
+    hops_to_the_main_thread();
     return report();
 }

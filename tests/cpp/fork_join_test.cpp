@@ -2,6 +2,7 @@
 #include "check.hpp"
 
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -127,6 +128,34 @@ void stacks_that_run_out() {
     }
 }
 
+void leaves(vgpu::worker w, int depth, int number, std::string &order) {
+    if (depth == 0) {
+        order += static_cast<char>('a' + number);
+        return;
+    }
+    vgpu::fork_join(w, [&](vgpu::worker left) { leaves(left, depth - 1, 2 * number, order); },
+                    [&](vgpu::worker right) { leaves(right, depth - 1, 2 * number + 1, order); });
+}
+
+std::string order_of(std::uint64_t seed) {
+    std::string order;
+    vgpu::pool pool(vgpu::config().replay(seed));
+    pool.run([&order](vgpu::worker w) { leaves(w, 4, 0, order); });
+    return order;
+}
+
+// On one thread, in an order that the seed says.
+void replayed_forks() {
+    std::set<std::string> orders;
+    for (std::uint64_t seed = 0; seed < 40; seed++) {
+        const std::string order = order_of(seed);
+        CHECK(order == order_of(seed));
+        CHECK(std::set<char>(order.begin(), order.end()).size() == 16 && order.size() == 16);
+        orders.insert(order);
+    }
+    CHECK(orders.size() > 30);
+}
+
 } // namespace
 
 int main() {
@@ -134,5 +163,6 @@ int main() {
     halves_meet();
     exceptions();
     stacks_that_run_out();
+    replayed_forks();
     return report();
 }
