@@ -340,6 +340,21 @@
 #define VGPU_INBOX_SHARED 2
 
 /**
+ * Of what is said to on_log: what was asked could not be done.
+ */
+#define VGPU_LOG_ERROR 1
+
+/**
+ * It was done otherwise than asked.
+ */
+#define VGPU_LOG_WARNING 2
+
+/**
+ * It is worth knowing.
+ */
+#define VGPU_LOG_INFO 3
+
+/**
  * In steal_retries: a thief that was beaten to a job goes on to the next victim.
  */
 #define VGPU_STEAL_NO_RETRY UINT32_MAX
@@ -562,6 +577,14 @@ typedef void (*vgpu_free_fn)(void *context, void *memory, size_t size, size_t al
 typedef void (*vgpu_wake_fn)(void *user_data);
 
 /**
+ * Told a sentence of a pool; see vgpu_pool_config. From any thread, several at a time.
+ *
+ * @param level     one of VGPU_LOG_
+ * @param sentence  valid during the call, at most 511 bytes of UTF-8
+ */
+typedef void (*vgpu_log_fn)(void *user_data, uint32_t level, const char *sentence);
+
+/**
  * The settings of a pool. Begin with vgpu_pool_config_init(); zero always means the default.
  */
 typedef struct vgpu_pool_config {
@@ -691,6 +714,20 @@ typedef struct vgpu_pool_config {
      * With VGPU_POOL_REPLAY, what the order is drawn from.
      */
     uint64_t replay_seed;
+    /**
+     * Told what the pool does otherwise than asked, and what it finds out on its own: workers that run unpinned, quotas, a pool that
+     * cannot be made. Called while the pool is made and ended, and by workers on their way to sleep; nothing is locked meanwhile. May be
+     * NULL.
+     */
+    vgpu_log_fn on_log;
+    /**
+     * Passed to on_log.
+     */
+    void *log_user_data;
+    /**
+     * What is less bad is not said: one of VGPU_LOG_; 0: VGPU_LOG_WARNING.
+     */
+    uint32_t log_level;
 } vgpu_pool_config;
 
 /**

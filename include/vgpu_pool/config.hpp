@@ -97,6 +97,15 @@ class config {
         settings_.flags |= static_cast<std::uint32_t>(VGPU_POOL_ON_CALLER | VGPU_POOL_REPLAY);
         return set(settings_.replay_seed, seed);
     }
+    /**
+     * A function that is told what the pool does otherwise than asked, as bad as level or worse: one of VGPU_LOG_. It is called from
+     * any thread, must not throw, and user_data must outlive the pool.
+     */
+    config &log(vgpu_log_fn function, void *user_data = nullptr, std::uint32_t level = VGPU_LOG_WARNING) noexcept {
+        settings_.on_log = function;
+        settings_.log_level = level;
+        return set(settings_.log_user_data, user_data);
+    }
     /** Where the pool's memory comes from, and where it goes back to; both are called from any thread. */
     config &allocator(vgpu_allocate_fn allocate, vgpu_free_fn free, void *context) noexcept {
         settings_.allocate = allocate;

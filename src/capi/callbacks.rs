@@ -6,7 +6,7 @@ use super::status::vgpu_status;
 use super::worker::vgpu_worker;
 use crate::error::Result;
 use crate::pool::{Work, Worker};
-use core::ffi::c_void;
+use core::ffi::{c_char, c_void};
 use core::ptr;
 
 /// A task. Returns 0 for success; any other number is its own error code, and comes out where it is waited for.
@@ -74,6 +74,12 @@ pub type vgpu_worker_hook_fn = Option<unsafe extern "C-unwind" fn(user_data: *mu
 
 /// Called when a task comes to a pool without threads; see vgpu_pool_config. From any thread.
 pub type vgpu_wake_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
+
+/// Told a sentence of a pool; see vgpu_pool_config. From any thread, several at a time.
+///
+/// @param level     one of VGPU_LOG_
+/// @param sentence  valid during the call, at most 511 bytes of UTF-8
+pub type vgpu_log_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void, level: u32, sentence: *const c_char)>;
 
 /// Gives size bytes aligned to align, a power of two, or NULL. Called from any thread.
 pub type vgpu_allocate_fn =

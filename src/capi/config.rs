@@ -1,11 +1,13 @@
 //! The settings of a pool, as C passes them.
 
-use super::callbacks::{vgpu_allocate_fn, vgpu_free_fn, vgpu_wake_fn, vgpu_worker_hook_fn};
+use super::callbacks::{vgpu_allocate_fn, vgpu_free_fn, vgpu_log_fn, vgpu_wake_fn, vgpu_worker_hook_fn};
 use super::error::null;
 use super::sized::{self, Sized32};
 use crate::error::{Result, error};
 use crate::os::alloc::Allocator;
-use crate::pool::{Balance, Config, Hooks, InboxMode, OnCaller, Pinning, Victims, WaitPolicy, Wake, WhenFull};
+use crate::pool::{
+    Balance, Config, Hooks, InboxMode, Level, Log, OnCaller, Pinning, Victims, WaitPolicy, Wake, WhenFull,
+};
 use core::ffi::{CStr, c_char, c_void};
 use core::fmt;
 use core::mem;
@@ -65,6 +67,13 @@ pub const VGPU_INBOX_NEAREST: u32 = 0;
 pub const VGPU_INBOX_ROUND_ROBIN: u32 = 1;
 /// There is one inbox for all.
 pub const VGPU_INBOX_SHARED: u32 = 2;
+
+/// Of what is said to on_log: what was asked could not be done.
+pub const VGPU_LOG_ERROR: u32 = 1;
+/// It was done otherwise than asked.
+pub const VGPU_LOG_WARNING: u32 = 2;
+/// It is worth knowing.
+pub const VGPU_LOG_INFO: u32 = 3;
 
 /// In steal_retries: a thief that was beaten to a job goes on to the next victim.
 pub const VGPU_STEAL_NO_RETRY: u32 = u32::MAX;
@@ -184,6 +193,14 @@ pub struct vgpu_pool_config {
     pub wake_user_data: *mut c_void,
     /// With VGPU_POOL_REPLAY, what the order is drawn from.
     pub replay_seed: u64,
+    /// Told what the pool does otherwise than asked, and what it finds out on its own: workers that run unpinned, quotas, a pool that
+    /// cannot be made. Called while the pool is made and ended, and by workers on their way to sleep; nothing is locked meanwhile. May be
+    /// NULL.
+    pub on_log: vgpu_log_fn,
+    /// Passed to on_log.
+    pub log_user_data: *mut c_void,
+    /// What is less bad is not said: one of VGPU_LOG_; 0: VGPU_LOG_WARNING.
+    pub log_level: u32,
 }
 
 /// The longest name prefix in bytes.
@@ -223,6 +240,9 @@ unsafe impl Sized32 for vgpu_pool_config {
         on_wake: None,
         wake_user_data: ptr::null_mut(),
         replay_seed: 0,
+        on_log: None,
+        log_user_data: ptr::null_mut(),
+        log_level: 0,
     };
 }
 
@@ -295,6 +315,7 @@ impl vgpu_pool_config {
             stack_size: self.stack_size,
             name_prefix,
             on_caller: self.on_caller()?,
+            log: self.log()?,
             keep_signals: self.flags & VGPU_POOL_KEEP_SIGNALS != 0,
             hooks: Hooks {
                 on_start: self.on_worker_start,
@@ -312,6 +333,18 @@ impl vgpu_pool_config {
 }
 
 impl vgpu_pool_config {
+    /// Whom to tell, if anybody.
+    fn log(&self) -> Result<Option<Log>> {
+        let levels = [
+            ("the default", Level::Warning),
+            ("errors", Level::Error),
+            ("warnings", Level::Warning),
+            ("everything", Level::Info),
+        ];
+        let least = choice("vgpu_pool_config.log_level", self.log_level, &levels)?;
+        Ok(self.on_log.map(|call| Log { call, context: self.log_user_data, least }))
+    }
+
     /// How a pool without threads works, if this asks for one.
     fn on_caller(&self) -> Result<Option<OnCaller>> {
         let is_set = |flag: u32| self.flags & flag != 0;

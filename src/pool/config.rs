@@ -1,6 +1,7 @@
 //! What a pool is made from.
 
 use super::balance::Balance;
+use super::log::Log;
 use crate::os::alloc::Allocator;
 use crate::topology::Topology;
 use core::ffi::c_void;
@@ -162,6 +163,8 @@ pub struct Config<'a> {
     /// the pool, or runs something in it. All threads may submit. Only that thread ends the pool; dropped elsewhere, the pool is left alone
     /// with all that it holds.
     pub on_caller: Option<OnCaller>,
+    /// Told what the pool does otherwise than asked, and what it finds out on its own.
+    pub log: Option<Log>,
     /// Functions called on the workers' threads.
     pub hooks: Hooks,
     /// Where all memory of the pool comes from.
@@ -186,6 +189,7 @@ impl Default for Config<'_> {
             name_prefix: "vgpu-",
             keep_signals: false,
             on_caller: None,
+            log: None,
             hooks: Hooks::default(),
             allocator: Allocator::SYSTEM,
             topology: None,

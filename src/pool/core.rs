@@ -12,6 +12,7 @@ use super::future::Future;
 use super::governor::Governor;
 use super::group::GroupCore;
 use super::inbox::{Destination, Inbox};
+use super::log::Log;
 use super::maker::Maker;
 use super::options::TaskOptions;
 use super::seats::{Reach, Seats};
@@ -57,6 +58,7 @@ pub struct Core {
     governor: Governor,
     trace: Trace,
     maker: Option<Maker>,
+    log: Option<Log>,
     wait_policy: WaitPolicy,
     help_depth: u32,
     allocator: Allocator,
@@ -120,6 +122,7 @@ impl Core {
             governor: Governor::new(),
             trace: Trace::new(allocator, workers, config.hooks)?,
             maker: config.on_caller.as_ref().map(|settings| Maker::new(allocator, settings)).transpose()?,
+            log: config.log,
             wait_policy,
             help_depth: match config.help_depth {
                 0 => DEFAULT_HELP_DEPTH,
@@ -199,6 +202,10 @@ impl Core {
 
     pub(crate) fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    pub(crate) fn log(&self) -> Option<Log> {
+        self.log
     }
 
     pub(crate) fn maker(&self) -> Option<&Maker> {

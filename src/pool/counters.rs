@@ -10,6 +10,7 @@
 //! Private forks. A fork that stays private is a handful of plain stores, and one more instruction for each would cost more than
 //! all that is counted here: `docs/investigations/statistics-cost.md`. What became public is counted.
 
+use super::log::{Level, Log, say};
 use crate::error::Result;
 use crate::os::alloc::{Allocator, Array};
 use crate::os::{affinity, clock};
@@ -131,6 +132,8 @@ struct Seat {
     place: Option<Place>,
     /// Set when the system refused the place.
     is_loose: Count,
+    /// Set when the worker was found elsewhere and could not be put back.
+    is_astray: Count,
 }
 
 impl Seat {
@@ -217,11 +220,26 @@ impl Statistics {
 
     /// Puts the worker, which is the calling thread, back on its CPU if it finds itself on another: taking a CPU offline and
     /// changing a cpuset both widen a pin without a word.
-    pub(crate) fn repair_pin(&self, worker: usize) {
+    pub(crate) fn repair_pin(&self, worker: usize, log: Option<Log>) {
         let Some(cpu) = self.cpu(worker) else { return };
-        // A CPU that cannot be had now may come back: then a later look finds it.
-        if affinity::current_cpu().is_ok_and(|current| current != cpu) && affinity::pin_to_cpu(cpu).is_ok() {
-            self.of(worker).pin_repairs.add(1);
+        let Some(current) = affinity::current_cpu().ok().filter(|&current| current != cpu) else { return };
+        let astray = &self.seats[worker].is_astray;
+        match affinity::pin_to_cpu(cpu) {
+            Ok(()) => {
+                self.of(worker).pin_repairs.add(1);
+                astray.set(0);
+                say(
+                    log,
+                    Level::Info,
+                    format_args!("worker {worker} had strayed to CPU {current} and is back on CPU {cpu}"),
+                );
+            }
+            // A CPU that cannot be had now may come back: then a later look finds it.
+            Err(error) if astray.get() == 0 => {
+                astray.set(1);
+                say(log, Level::Warning, format_args!("worker {worker} has strayed to CPU {current}: {error}"));
+            }
+            Err(_) => {}
         }
     }
 }

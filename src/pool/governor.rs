@@ -3,6 +3,7 @@
 //! There is no thread for it: a worker that is about to sleep, if it is time, reads the quota again. A pool that never sleeps does not notice
 //! a new quota, and is throttled by the system until it does.
 
+use super::log::{Level, Log, say};
 use crate::os::alloc::{Allocator, List};
 use crate::protocol::event_count::EventCount;
 use crate::sync::Count;
@@ -51,7 +52,13 @@ impl Governor {
     }
 
     /// Reads the quota if it is time.
-    pub(crate) fn look(&self, allocator: Allocator, sleep: &EventCount, now_ns: impl FnOnce() -> u64) {
+    pub(crate) fn look(
+        &self,
+        allocator: Allocator,
+        sleep: &EventCount,
+        log: Option<Log>,
+        now_ns: impl FnOnce() -> u64,
+    ) {
         let Some(root) = &self.root else { return };
         let now_ns = now_ns();
         if now_ns < self.next_look_ns.get() {
@@ -64,6 +71,14 @@ impl Governor {
             if granted != self.granted.get() {
                 self.granted.set(granted);
                 self.apply(sleep);
+                match quota {
+                    Some(quota) => say(
+                        log,
+                        Level::Info,
+                        format_args!("the control groups grant {} CPUs from now on", quota.cpus()),
+                    ),
+                    None => say(log, Level::Info, format_args!("the control groups have no quota from now on")),
+                }
             }
         }
     }
@@ -95,24 +110,24 @@ mod tests {
             sleep.roster().places()
         };
         let mut governor = Governor::new();
-        governor.look(Allocator::SYSTEM, &sleep, || 0);
+        governor.look(Allocator::SYSTEM, &sleep, None, || 0);
         assert_eq!(raised(&sleep), 8);
         governor.follow(List::from_slice(Allocator::SYSTEM, root.to_str().unwrap().as_bytes()).unwrap());
         grant("300000 100000");
-        governor.look(Allocator::SYSTEM, &sleep, || 5);
+        governor.look(Allocator::SYSTEM, &sleep, None, || 5);
         assert_eq!(sleep.roster().places(), 3);
         assert_eq!(raised(&sleep), 3);
         // Not yet.
         grant("200000 100000");
-        governor.look(Allocator::SYSTEM, &sleep, || LOOK_NS);
+        governor.look(Allocator::SYSTEM, &sleep, None, || LOOK_NS);
         assert_eq!(raised(&sleep), 3);
-        governor.look(Allocator::SYSTEM, &sleep, || LOOK_NS + 5);
+        governor.look(Allocator::SYSTEM, &sleep, None, || LOOK_NS + 5);
         assert_eq!(raised(&sleep), 2);
         // The tighter of quota and wish counts.
         governor.wish(&sleep, 1);
         assert_eq!(raised(&sleep), 1);
         grant("max 100000");
-        governor.look(Allocator::SYSTEM, &sleep, || 3 * LOOK_NS);
+        governor.look(Allocator::SYSTEM, &sleep, None, || 3 * LOOK_NS);
         assert_eq!(raised(&sleep), 1);
         governor.wish(&sleep, 6);
         assert_eq!(raised(&sleep), 6);

@@ -28,6 +28,7 @@ pub mod future;
 mod governor;
 pub mod group;
 pub mod inbox;
+pub mod log;
 mod maker;
 pub mod micropools;
 pub mod options;
@@ -48,6 +49,7 @@ pub use config::{Config, Hooks, OnCaller, Pinning, WaitPolicy, Wake, WhenFull};
 pub use counters::Distance;
 pub use future::Future;
 pub use group::Group;
+pub use log::{Level, Log};
 pub use micropools::{Micropool, MicropoolTask, Micropools};
 pub use options::{Binding, Priority, TaskOptions};
 pub use report::Report;
@@ -64,6 +66,7 @@ use crate::topology::Caches;
 use ::core::mem::ManuallyDrop;
 pub(crate) use fork_join::Job;
 pub(crate) use inbox::Destination;
+pub(crate) use log::say;
 pub(crate) use shelf::Shelf;
 #[cfg(feature = "capi")]
 pub(crate) use task::{Header, TaskRef};
@@ -90,6 +93,7 @@ impl Pool {
     /// [`Affinity`](crate::error::Status::Affinity) if pinning is required and refused. Whatever was started is stopped.
     pub fn new(config: &Config<'_>) -> Result<Pool> {
         threads::start(config)
+            .inspect_err(|error| say(config.log, Level::Error, format_args!("no pool was made: {error}")))
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -331,7 +335,8 @@ impl Drop for Pool {
         let is_here = self.core.refuse_elsewhere("ending a pool").is_ok();
         if !is_here && self.core.generation() == fork::generation() {
             // Its maker knows it, and goes on looking at it.
-            return;
+            let sentence = "a pool was dropped on another thread than the one that made it; it is left alone with all that it holds";
+            return say(self.core.log(), Level::Error, format_args!("{sentence}"));
         }
         self.stop();
         if is_here {

@@ -3,6 +3,7 @@
 use super::Pool;
 use super::config::{Config, HookFn, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning, WhenFull};
 use super::core::Core;
+use super::log::{Level, say};
 use super::seats::Seats;
 use crate::error::{Error, Result, Status, error};
 use crate::os::alloc::{Array, List, Owned};
@@ -129,6 +130,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     })?;
     let running = List::with_capacity(config.allocator, workers)?;
     let caches = *topology.caches();
+    tell(config, topology, regular, placement.oversubscribed && !on_caller);
 
     // From here on dropping the pool stops whatever was started.
     let mut pool = Pool { threads: Threads { running, starts, unpinned: 0 }, core: ManuallyDrop::new(core), caches };
@@ -149,6 +151,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         let spawn = |options| unsafe { Thread::spawn(options, run, argument) };
         let thread = match spawn(options) {
             Err(error) if error.status() == Status::Affinity && pinning == Pinning::Preferred => {
+                say(config.log, Level::Warning, format_args!("worker {index} runs unpinned: {error}"));
                 pool.threads.unpinned += 1;
                 pool.core.statistics().set_loose(index);
                 pool.core.seats().unpin(index);
@@ -159,6 +162,34 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         pool.threads.running.push(thread.map_err(|error| with_count(error, index, workers))?)?;
     }
     Ok(pool)
+}
+
+/// Tells the program what the machine's description leaves to be known.
+fn tell(config: &Config<'_>, topology: &Topology, workers: usize, oversubscribed: bool) {
+    for note in topology.notes().iter() {
+        say(config.log, Level::Info, format_args!("about this machine: {note}"));
+    }
+    let cpus = topology.cpus().len();
+    if oversubscribed {
+        let sentence = "share them, and each waits while another runs";
+        say(config.log, Level::Warning, format_args!("there are {cpus} CPUs for {workers} workers, which {sentence}"));
+    }
+    if let Some(quota) = topology.quota()
+        && (quota.cpus() as usize) < workers
+    {
+        let granted = quota.cpus();
+        say(
+            config.log,
+            Level::Warning,
+            format_args!("the control groups grant {granted} CPUs, and there are {workers} workers"),
+        );
+    }
+    let nodes = topology.nodes().len();
+    say(
+        config.log,
+        Level::Info,
+        format_args!("a pool of {workers} workers, on a machine of {cpus} usable CPUs and {nodes} NUMA nodes"),
+    );
 }
 
 fn check_sizes(config: &Config<'_>) -> Result<()> {

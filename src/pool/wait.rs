@@ -245,7 +245,7 @@ impl Worker {
                 }
             }
             // Before the announcement: who wakes this worker is not to wait for it.
-            core.governor().look(core.allocator(), sleep, clock::monotonic_ns);
+            core.governor().look(core.allocator(), sleep, core.log(), clock::monotonic_ns);
             sleep.wait_on(self.index(), target.address());
             let registered = target.register_helper();
             // Nobody counts on a worker that comes from its work, so that one may go to rest past work that others can do.
@@ -290,7 +290,7 @@ impl Worker {
         let end_ns = clock::monotonic_ns();
         counters.sleeping.stop(end_ns);
         self.trace_period(span, Kind::Park, start_ns, end_ns);
-        self.core().statistics().repair_pin(self.index());
+        self.core().statistics().repair_pin(self.index(), self.core().log());
         result
     }
 

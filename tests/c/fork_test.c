@@ -304,6 +304,12 @@ static void thread_limits(void) {
     in_child(with_few_threads, NULL);
 }
 
+static void hear_unpinned(void *user_data, uint32_t level, const char *sentence) {
+    int *const heard = user_data;
+    CHECK(level == VGPU_LOG_WARNING);
+    if (strstr(sentence, "runs unpinned") != NULL) add_one(heard);
+}
+
 static void with_refused_affinity(void *argument) {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -315,6 +321,7 @@ static void with_refused_affinity(void *argument) {
     vgpu_pool_config config;
     vgpu_pool *pool = NULL;
     size_t covered = 0;
+    int heard = 0;
     (void)argument;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
         printf("   (skipped: this system has no seccomp filters)\n");
@@ -326,8 +333,11 @@ static void with_refused_affinity(void *argument) {
     config.flags = VGPU_POOL_REQUIRE_PINNING;
     CHECK_STATUS(VGPU_ERROR_AFFINITY, vgpu_pool_create(&config, &pool));
     CHECK(pool == NULL && thread_count() == 1);
-    config.flags = 0; /* wanted, not required: the pool works unpinned */
+    config.flags = 0; /* wanted, not required: the pool works unpinned, and says so */
+    config.on_log = hear_unpinned;
+    config.log_user_data = &heard;
     CHECK_OK(vgpu_pool_create(&config, &pool));
+    CHECK(heard == 2);
     CHECK_OK(vgpu_parallel_for(pool, 100, 1, nothing_range, &covered));
     CHECK(covered == 100);
     CHECK_OK(vgpu_pool_destroy(pool));

@@ -215,6 +215,12 @@ fn check(micropools: &[Micropool<'_>], config: &Config<'_>) -> Result<usize> {
             "a topology was given, which is not divided among micropools; give each its CPUs instead"
         ));
     }
+    if config.on_caller.is_some() {
+        return refuse(error!(
+            InvalidArgument,
+            "micropools were asked for on their maker, who is one thread; make a pool on the maker beside them"
+        ));
+    }
     for (i, Micropool { name, cpus, .. }) in micropools.iter().enumerate() {
         if name.is_empty() {
             return refuse(error!(InvalidArgument, "micropool {i} has no name; each needs one of its own"));
