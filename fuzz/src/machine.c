@@ -17,7 +17,7 @@
         }                                                                                                                      \
     } while (0)
 
-enum { FUTURES = 8, GROUPS = 3, LENGTH = 300, STEPS = 60 };
+enum { FUTURES = 8, GROUPS = 3, GRAPHS = 2, VERTICES = 12, LENGTH = 300, STEPS = 60 };
 
 struct machine {
     const uint8_t *bytes;
@@ -31,6 +31,10 @@ struct machine {
     vgpu_task_storage storage[FUTURES];
     int stored[FUTURES];
     vgpu_group *groups[GROUPS];
+    vgpu_graph *graphs[GRAPHS];
+    vgpu_vertex vertices[GRAPHS][VERTICES];
+    int numbers[GRAPHS], launched[GRAPHS];
+    int visited, said;
     int accepted, ran, destroyed, completions, completed;
 };
 
@@ -98,6 +102,31 @@ static int32_t task(vgpu_worker *worker, void *user_data) {
 
 static void destroy(void *user_data) {
     add(&((struct machine *)user_data)->destroyed);
+}
+
+/* A vertex: now and then it fails, or cancels its graph. */
+static int32_t visit(vgpu_worker *worker, void *user_data) {
+    struct machine *const m = user_data;
+    const int number = __atomic_add_fetch(&m->visited, 1, __ATOMIC_SEQ_CST);
+    vgpu_blocking_begin(worker);
+    vgpu_worker_set_label(worker, "vertex");
+    vgpu_blocking_end(worker);
+    CHECK(vgpu_worker_task_priority(worker) <= VGPU_PRIORITY_MAX && vgpu_worker_task_migrations(worker) <= 1);
+    return number % 16 == 0 ? number : 0;
+}
+
+/* A condition: what it chooses may not be there, and its loops come to an end. */
+static int32_t choose(vgpu_worker *worker, void *user_data, uint64_t *chosen) {
+    struct machine *const m = user_data;
+    const int number = __atomic_add_fetch(&m->visited, 1, __ATOMIC_SEQ_CST);
+    (void)worker;
+    *chosen = (number & 64) != 0 ? 0 : (uint64_t)number % 4;
+    return 0;
+}
+
+static void hear(void *user_data, uint32_t level, const char *sentence) {
+    CHECK(level >= VGPU_LOG_ERROR && level <= VGPU_LOG_INFO && sentence[0] != '\0' && strlen(sentence) < 512);
+    add(&((struct machine *)user_data)->said);
 }
 
 static void complete(void *user_data, vgpu_status status) {
@@ -180,7 +209,24 @@ static void make_pool(struct machine *m) {
     any.config.num_workers = 1 + below(m, 3);
     any.config.flags = VGPU_POOL_NO_PINNING;
     m->allocations = -1;
-    switch (below(m, 8)) {
+    switch (below(m, 10)) {
+    case 8:
+        any.config.num_workers = 0;
+        any.config.flags = VGPU_POOL_ON_CALLER | (byte(m) % 2 == 0 ? VGPU_POOL_REPLAY : 0);
+        any.config.replay_seed = byte(m);
+        any.config.on_log = hear;
+        any.config.log_user_data = m;
+        any.config.log_level = below(m, 5);
+        break;
+    case 9:
+        any.config.min_workers = below(m, 4);
+        any.config.spare_workers = below(m, 3);
+        any.config.victims = below(m, 4);
+        any.config.inbox_mode = below(m, 4);
+        any.config.flags |= byte(m) % 2 == 0 ? VGPU_POOL_NO_STEALING : VGPU_POOL_NO_MIGRATION;
+        any.config.steal_retries = odd_number(m);
+        any.config.imbalance = odd_number(m);
+        break;
     case 0:
         any.config.struct_size = byte(m);
         break;
@@ -188,7 +234,6 @@ static void make_pool(struct machine *m) {
         any.config.flags = byte(m);
         any.config.inbox_full = odd_number(m);
         any.config.wait_policy = odd_number(m);
-        any.config.reserved = byte(m) % 2;
         break;
     case 2: {
         const uint32_t workers = odd_number(m);
@@ -233,6 +278,11 @@ static void end_future(struct machine *m, unsigned i) {
 
 static void end_pool(struct machine *m) {
     unsigned i;
+    for (i = 0; i < GRAPHS; i++) {
+        CHECK(well(vgpu_graph_destroy(m->graphs[i])));
+        m->graphs[i] = NULL;
+        m->numbers[i] = m->launched[i] = 0;
+    }
     for (i = 0; i < FUTURES; i++) end_future(m, i);
     for (i = 0; i < GROUPS; i++) {
         CHECK(well(vgpu_group_destroy(m->groups[i])));
@@ -265,6 +315,18 @@ static void submit(struct machine *m) {
     case 3:
         status = vgpu_pool_submit_in(m->pool, byte(m) % 8 == 0 ? NULL : &m->storage[i], task, m, destroy, byte(m) % 8 == 0 ? NULL : &m->futures[i]);
         break;
+    case 4: {
+        const uint64_t cpus[2] = {byte(m), byte(m) % 2};
+        vgpu_task_options options;
+        vgpu_task_options_init(&options);
+        options.priority = below(m, 5);
+        options.binding = below(m, 5);
+        options.place = below(m, 4);
+        options.cpus = byte(m) % 8 == 0 ? NULL : cpus;
+        options.num_cpu_words = below(m, 3);
+        status = vgpu_pool_submit_with(m->pool, &options, task, m, destroy, &m->futures[i]);
+        break;
+    }
     default:
         status = vgpu_pool_submit(m->pool, task, m, destroy, &m->futures[i]);
         break;
@@ -276,7 +338,10 @@ static void submit(struct machine *m) {
 static void use_future(struct machine *m) {
     vgpu_future *const future = m->futures[below(m, FUTURES)];
     int32_t code = 77;
-    switch (below(m, 6)) {
+    switch (below(m, 7)) {
+    case 5:
+        well(vgpu_future_raise_priority(future, below(m, 5)));
+        break;
     case 0: {
         const vgpu_status status = vgpu_future_get(future, &code);
         well(status);
@@ -330,6 +395,113 @@ static void use_group(struct machine *m) {
         well(status);
         CHECK((status == VGPU_ERROR_TASK_FAILED) == (code != 0));
         break;
+    }
+}
+
+/* Graphs with any edges, in any state. */
+static void use_graph(struct machine *m) {
+    const unsigned i = below(m, GRAPHS);
+    int32_t code = 77;
+    vgpu_status status;
+    switch (below(m, 8)) {
+    case 0: {
+        vgpu_graph_config config;
+        vgpu_graph_config_init(&config);
+        config.flags = byte(m) % 4;
+        CHECK(well(vgpu_graph_destroy(m->graphs[i])));
+        m->numbers[i] = m->launched[i] = 0;
+        status = vgpu_graph_create(byte(m) % 2 == 0 ? NULL : &config, &m->graphs[i]);
+        CHECK(well(status) == (m->graphs[i] != NULL));
+        break;
+    }
+    case 1:
+    case 2: {
+        char name[4] = "";
+        vgpu_vertex vertex = 99;
+        name[0] = (char)byte(m);
+        if (m->numbers[i] == VERTICES) break;
+        if (byte(m) % 4 == 0) {
+            status = vgpu_graph_add_condition(m->graphs[i], name, byte(m) % 8 == 0 ? NULL : choose, m, destroy, &vertex);
+        } else {
+            status = vgpu_graph_add(m->graphs[i], name, byte(m) % 8 == 0 ? NULL : visit, m, destroy, &vertex);
+        }
+        if (well(status)) {
+            m->vertices[i][m->numbers[i]++] = vertex;
+            m->accepted++;
+        }
+        break;
+    }
+    case 3: {
+        const unsigned pairs = below(m, 6);
+        unsigned k;
+        for (k = 0; k < pairs; k++) {
+            const vgpu_vertex before = m->vertices[i][below(m, VERTICES)], after = m->vertices[below(m, 16) == 0 ? 1 - i : i][below(m, VERTICES)];
+            well(vgpu_graph_precede(m->graphs[i], before, after));
+        }
+        break;
+    }
+    case 4:
+        well(vgpu_graph_build(m->graphs[i]));
+        break;
+    case 5:
+        status = vgpu_graph_launch(m->graphs[i], byte(m) % 8 == 0 ? NULL : m->pool);
+        if (well(status)) m->launched[i] = 1;
+        if (byte(m) % 4 == 0) well(vgpu_graph_cancel(m->graphs[i]));
+        break;
+    case 6:
+        status = vgpu_graph_wait(m->graphs[i], &code);
+        well(status);
+        CHECK((status == VGPU_ERROR_TASK_FAILED) == (code != 0));
+        m->launched[i] = 0;
+        break;
+    default:
+        status = vgpu_graph_run(m->graphs[i], m->pool, &code);
+        well(status);
+        CHECK((status == VGPU_ERROR_TASK_FAILED) == (code != 0));
+        CHECK(vgpu_graph_skipped(m->graphs[i]) <= VERTICES * 1000);
+        break;
+    }
+}
+
+/* Calls that watch a pool or tune it. */
+static void watch(struct machine *m) {
+    switch (below(m, 9)) {
+    case 0: {
+        char text[300];
+        size_t length = 0, size = byte(m);
+        if (well(vgpu_pool_report(m->pool, byte(m) % 8 == 0 ? NULL : text, size, &length)) && size > 0) CHECK(strlen(text) < size);
+        break;
+    }
+    case 1: {
+        vgpu_worker_stats workers[4];
+        vgpu_stats stats = {0, 0, 0, 0, 0, 0};
+        stats.struct_size = byte(m) % 4 == 0 ? byte(m) % sizeof stats : sizeof stats;
+        stats.worker_size = byte(m) % 4 == 0 ? byte(m) % sizeof *workers : sizeof *workers;
+        well(vgpu_pool_stats(m->pool, &stats, workers, below(m, 5)));
+        break;
+    }
+    case 2:
+        well(vgpu_pool_trace_start(m->pool, byte(m) % 8 == 0 ? SIZE_MAX : byte(m)));
+        break;
+    case 3:
+        well(vgpu_pool_trace_stop(m->pool));
+        break;
+    case 4:
+        well(vgpu_pool_trace_write(m->pool, byte(m) % 4 == 0 ? NULL : byte(m) % 4 == 0 ? "/nowhere/at/all" : "/dev/null"));
+        break;
+    case 5:
+        well(vgpu_pool_set_victims(m->pool, below(m, 5)));
+        well(vgpu_pool_set_inbox_mode(m->pool, below(m, 5)));
+        break;
+    case 6:
+        well(vgpu_pool_limit_workers(m->pool, below(m, 5)));
+        CHECK(vgpu_pool_active_workers(m->pool) <= vgpu_pool_num_workers(m->pool));
+        break;
+    default: {
+        size_t ran = 0;
+        well(vgpu_pool_pump(m->pool, below(m, 4), (uint64_t)byte(m) * 1000, &ran));
+        break;
+    }
     }
 }
 
@@ -400,7 +572,7 @@ void machine_run(const uint8_t *bytes, size_t length) {
     m->left = length;
     for (step = 0; step < STEPS && m->left != 0; step++) {
         if (m->pool == NULL) make_pool(m);
-        switch (below(m, 12)) {
+        switch (below(m, 16)) {
         case 0:
             end_pool(m);
             break;
@@ -423,6 +595,14 @@ void machine_run(const uint8_t *bytes, size_t length) {
         case 9:
         case 10:
             loops(m);
+            break;
+        case 11:
+        case 12:
+        case 13:
+            use_graph(m);
+            break;
+        case 14:
+            watch(m);
             break;
         default:
             CHECK(vgpu_pool_current_worker(m->pool) == NULL && vgpu_worker_index(NULL) == UINT32_MAX);

@@ -1,7 +1,6 @@
 //! The handle of a submitted task.
 
 use super::core::Core;
-use super::maker::Maker;
 use super::options::Priority;
 use super::task::{Payload, Storage, TaskRef};
 use super::worker::Worker;
@@ -102,7 +101,7 @@ impl<R: Send> Future<R> {
         let worker = Worker::current().filter(|worker| core::ptr::eq(worker.core(), self.task.core()));
         Ok(match (worker, Worker::current()) {
             (Some(worker), _) => self.wait_on(worker, deadline_ns)?,
-            (None, current) => match (Maker::pool_of_this_thread(self.task.core()), current) {
+            (None, current) => match (Core::of_this_thread(self.task.core()), current) {
                 (Some(core), _) => core.stay(|worker| self.wait_on(worker, deadline_ns))?,
                 (None, Some(foreign)) => foreign.wait_until_foreign(completion, deadline_ns),
                 (None, None) => completion.wait(deadline_ns),

@@ -69,12 +69,6 @@ impl Maker {
         core::iter::successors(newest, move |maker| next(maker.older.get()))
     }
 
-    /// The pool at this address, if the calling thread is its maker. Nothing behind the address is touched if it is not.
-    pub(crate) fn pool_of_this_thread<'a>(core: *const Core) -> Option<&'a Core> {
-        // SAFETY: as above: only the maker ends its pools.
-        Maker::of_this_thread().find(|maker| ptr::eq(maker.core.get(), core)).map(|_| unsafe { &*core })
-    }
-
     /// Puts the pool into the calling thread's list.
     fn settle(&self, core: &Core) {
         self.core.set(core);
@@ -117,9 +111,15 @@ impl Core {
         }
     }
 
+    /// The pool at this address, if the calling thread is its maker. Nothing behind the address is touched if it is not.
+    pub(crate) fn of_this_thread<'a>(core: *const Core) -> Option<&'a Core> {
+        // SAFETY: what is in a thread's list is alive: only the maker ends its pools.
+        Maker::of_this_thread().find(|maker| ptr::eq(maker.core.get(), core)).map(|_| unsafe { &*core })
+    }
+
     /// Whether the calling thread is the one that this pool has for its worker.
     pub(crate) fn is_made_here(&self) -> bool {
-        self.maker().is_some() && Maker::pool_of_this_thread(self).is_some()
+        self.maker().is_some() && Core::of_this_thread(self).is_some()
     }
 
     /// Fails for a pool whose maker is another thread.

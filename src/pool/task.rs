@@ -7,7 +7,6 @@
 use super::core::Core;
 use super::detached::Entry;
 use super::inbox::Destination;
-use super::maker::Maker;
 use super::options::Priority;
 use super::trace::Kind;
 use super::worker::Worker;
@@ -363,7 +362,7 @@ impl TaskRef {
     pub(crate) fn wait_until_sole(&self) {
         match Worker::current().filter(|worker| core::ptr::eq(worker.core(), self.core())) {
             Some(worker) if !worker.is_guest() => worker.help_until_sole(self),
-            _ => match Maker::pool_of_this_thread(self.core()) {
+            _ => match Core::of_this_thread(self.core()) {
                 Some(core) => core.stay(|worker| worker.help_until_sole(self)),
                 None => self.header().state.wait_until_sole(),
             },

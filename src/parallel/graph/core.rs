@@ -185,9 +185,12 @@ impl Core {
 
     /// Ends a run whose handle was left alone.
     pub(super) fn wait_unattended(&mut self) {
-        match Worker::current() {
-            Some(worker) => worker.wait_until_foreign(&self.running, None),
-            None => self.running.wait(None),
+        // SAFETY: nobody else has the graph.
+        let launched = self.launched.with(|launched| unsafe { (*launched).as_ref() });
+        match (launched.and_then(|root| PoolCore::of_this_thread(root.task().core())), Worker::current()) {
+            (Some(own), _) => own.wait(&self.running, None),
+            (None, Some(worker)) => worker.wait_until_foreign(&self.running, None),
+            (None, None) => self.running.wait(None),
         };
         // SAFETY: nobody else has the graph, and the count was seen at zero.
         drop(unsafe { self.end() });
