@@ -100,9 +100,9 @@ section 'Looks before a sleep'
 in_file src/pool/wait.rs
 deleted search 'the second look for work' pool::a_task_runs_and_its_pool_ends \
     '!core.has_work_for(self.index()) && ' ''
-deleted search 'the last searcher'"'"'s look, at both places' \
+deleted search 'the last searcher'"'"'s look' \
     pool::a_searcher_that_finds_one_of_two_tasks_wakes_another_for_the_other \
-    'sleep.end_search(self.index(), || core.has_work());' 'sleep.end_search(self.index(), || false);' 2
+    'sleep.end_search(self.index(), || core.has_work());' 'sleep.end_search(self.index(), || false);'
 
 in_file src/pool/core.rs
 deleted has_work 'the look at the inbox' pool::a_task_runs_and_its_pool_ends \
@@ -122,7 +122,13 @@ deleted has_work 'the look at every shard but the first' pool::a_child_is_found_
 
 in_file src/protocol/event_count.rs
 deleted end_search 'the last searcher'"'"'s look' event_count::the_last_searcher_wakes_a_successor \
-    'if more_work() {' 'if false {'
+    'if more_work() && !self.wake_one(|| worker + 1) {' 'if false {'
+deleted limit 'the raising when a limit is lifted' roster::roster_no_job_waits_for_a_worker_without_a_place \
+    'if self.roster.limit(cap) {' 'if self.roster.limit(cap) && false {'
+deleted grow 'the raising beyond a newcomer that is awake' roster::roster_no_job_waits_for_a_worker_without_a_place \
+    'self.call(newcomer);' 'return self.call(newcomer);'
+deleted lend 'the call of whom a place is lent' roster::roster_no_job_waits_for_a_worker_without_a_place \
+    'self.call(self.roster.lend());' 'let _ = self.roster.lend();'
 
 in_file verification/worker_loop.rs
 deleted search 'the second look for work' event_count::one_worker_one_producer \
