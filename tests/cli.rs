@@ -197,6 +197,66 @@ fn what_is_no_trace_is_refused() {
 }
 
 #[test]
+fn latencies_are_told_for_each_mode_and_class() {
+    let page = std::env::temp_dir().join(format!("vgpu-cli-latency-{}.html", std::process::id()));
+    let told = json(&[
+        "latency",
+        "--workload",
+        "high",
+        "--mode",
+        "stealing,shared,micropools,handover",
+        "--load",
+        "0.3",
+        "--requests",
+        "1000",
+        "--workers",
+        "3",
+        "--scale",
+        "20",
+        "--cost",
+        "time",
+        "--json",
+        "--html",
+        page.to_str().unwrap(),
+    ]);
+    let runs = told["runs"].as_array().unwrap();
+    let modes: Vec<&str> = runs.iter().map(|run| run["mode"].as_str().unwrap()).collect();
+    assert_eq!(modes, ["stealing", "shared", "micropools", "handover"]);
+    let mut counts = vec![];
+    for run in runs {
+        let classes = run["classes"].as_array().unwrap();
+        assert_eq!(classes.iter().map(|class| class["class"].as_str().unwrap()).collect::<Vec<_>>(), ["short", "long"]);
+        counts.push(classes.iter().map(|class| class["requests"].as_u64().unwrap()).collect::<Vec<_>>());
+        // The long ones take 2 ms, the short ones 20 us; nobody can be faster than that.
+        for (class, least) in classes.iter().zip([20_000, 2_000_000]) {
+            assert!(class["latency_ns"]["p50"].as_u64().unwrap() >= least, "{class}");
+            assert!(class["simulated_slowdown_p99.9"].as_f64().unwrap() >= 1.0, "{class}");
+        }
+    }
+    // The same requests in every mode, without the first tenth.
+    assert!(counts.iter().all(|count| *count == counts[0] && count.iter().sum::<u64>() == 900), "{counts:?}");
+    let drawn = std::fs::read_to_string(&page).unwrap();
+    assert_eq!(drawn.matches("stroke-width=\"2\"").count(), 2 * 8);
+    std::fs::remove_file(page).unwrap();
+}
+
+#[test]
+fn a_latency_run_that_makes_no_sense_is_refused() {
+    let refused = |arguments: &[&str], why: &str| {
+        let output = run(&[&["latency"], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(why), "{arguments:?}: {said}");
+    };
+    refused(&["--load", "1.5"], "a load of 1.5");
+    refused(&["--workers", "1"], "one at least for each kind");
+    refused(&["--workers", "4", "--short-workers", "4"], "one at least for each kind");
+    refused(&["--requests", "10"], "10 requests");
+    refused(&["--scale", "0"], "a scale of 0");
+    refused(&["--workload", "none"], "none");
+    refused(&["--mode", "none"], "none");
+}
+
+#[test]
 fn a_root_that_is_none_is_named() {
     let output = run(&["topology", "--root", "/nowhere/at/all"]);
     assert!(!output.status.success());

@@ -3,6 +3,7 @@
 mod bench;
 mod doctor;
 mod draw;
+mod latency;
 mod svg;
 mod topology;
 mod trace;
@@ -20,7 +21,7 @@ fn command() -> Command {
     };
     Command::new("vgpu-pool")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("What the machine is, and what it lets a thread pool do")
+        .about("What the machine is, what it lets a thread pool do, and how long requests take there")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(
@@ -36,6 +37,7 @@ fn command() -> Command {
                 ),
         )
         .subcommand(Command::new("doctor").about("What this machine allows: pinning, placing memory, ...").arg(json()))
+        .subcommand(latency::command())
         .subcommand(
             Command::new("bench")
                 .about("Which way to share queued tasks pays on this machine: modes, victims, settings")
@@ -88,6 +90,7 @@ fn run(matches: &ArgMatches) -> Result<String, Box<dyn Error>> {
                 false => trace::text(&summary),
             })
         }
+        Some(("latency", options)) => Ok(latency::run(options)?),
         _ => Ok(String::new()),
     }
 }
