@@ -229,11 +229,12 @@ unsafe fn run_all<T: Element, S: Operand<T>>(
     if small && parts == 1 {
         alone(0)?;
     }
-    if !large && !(small && parts > 1) {
+    let dealt = small && parts > 1;
+    if !large && !dealt {
         return Ok(());
     }
     tiles.enter(&|tiles| {
-        if small && parts > 1 {
+        if dealt {
             tiles.for_each(parts, &alone)?;
         }
         if large {

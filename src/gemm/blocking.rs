@@ -46,6 +46,10 @@ pub(super) struct Cuts {
 
 impl Cuts {
     pub(super) fn new(total: usize, step: usize) -> Cuts {
+        if total <= step {
+            // Small products would feel the divisions.
+            return Cuts { total, step, count: usize::from(total > 0), last: 0 };
+        }
         let count = total.div_ceil(step);
         let rest = total - count.saturating_sub(1) * step;
         let last = if count >= 2 && 2 * rest < step { total - (step + rest) / 2 } else { total - rest };
@@ -87,7 +91,7 @@ pub(super) fn k_block(k: usize, longest: usize) -> usize {
 }
 
 /// Multiply-adds below which a product is not worth sharing out: about 10 microseconds of one core.
-const SERIAL_BELOW: usize = 1 << 20;
+pub(super) const SERIAL_BELOW: usize = 1 << 20;
 /// Multiply-adds below which a task is not worth stealing.
 const LEAST_TASK: usize = 1 << 20;
 /// Tasks per worker, so that a worker which is disturbed leaves its share to the others.

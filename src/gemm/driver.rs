@@ -7,7 +7,7 @@
 //! - **Shared columns.** Else the packed B is shared: a first round packs it, a second uses it, and the runner's return between them is
 //!   the only synchronisation. The packing round is also a computing round: packing a panel is part of multiplying it by the first row panel.
 
-use super::blocking::{CacheSizes, Cuts, Extent, PACKED_BYTES, Plan, k_block, part};
+use super::blocking::{CacheSizes, Cuts, Extent, PACKED_BYTES, Plan, SERIAL_BELOW, k_block, part};
 use super::element::Element;
 use super::kernel::{Kernels, Mode, ROUND, Step};
 use super::operand::Operand;
@@ -211,15 +211,19 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
             rows: Cuts::new(product.m, kernels.rows),
             columns: Cuts::new(product.n.div_ceil(kernels.lanes), kernels.vectors),
             depth,
-            blocks: product.k.div_ceil(depth),
+            blocks: if depth == product.k { 1 } else { product.k.div_ceil(depth) },
         }
     }
 
     /// Whether B is used where it lies.
     fn in_place(&self) -> bool {
-        let product = &self.product;
-        let work = product.m.saturating_mul(product.n).saturating_mul(product.k);
-        !S::WIDENED && product.b.column == 1 && (self.rows.count() <= UNPACKED_ROW_PANELS || work <= UNPACKED_WORK)
+        let worth = self.rows.count() > UNPACKED_ROW_PANELS && self.work() > UNPACKED_WORK;
+        !S::WIDENED && self.product.b.column == 1 && !worth
+    }
+
+    /// How many multiply-adds it takes.
+    fn work(&self) -> usize {
+        self.product.m.saturating_mul(self.product.n).saturating_mul(self.product.k)
     }
 
     fn plan(&self, workers: usize, caches: &CacheSizes, budget: usize) -> Plan {
@@ -243,6 +247,12 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
     unsafe fn run(&self, budget: usize, tiles: &dyn TileRunner) -> Result<()> {
         if self.in_place() {
             let store = Store { first: core::ptr::null_mut(), origin: 0, block: 0, stride: 0 };
+            if self.work() < SERIAL_BELOW {
+                // A plan would take longer than the smallest products.
+                // SAFETY: passed on to the caller.
+                unsafe { self.sweep(0..self.blocks, 0..self.rows.count(), 0..self.columns.count(), store, false) };
+                return Ok(());
+            }
             // SAFETY: passed on to the caller.
             return unsafe { self.run_tiles(store, tiles) };
         }
@@ -393,9 +403,10 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
                     View { row: 0, column: 0, ..source }
                 };
                 let packing = packs && row_panel == rows.start;
-                for (index, column_panel) in columns.clone().enumerate() {
+                let mut part = kernels.rows;
+                for column_panel in columns.clone() {
                     // Each call fetches a part of the next panel of A: a row, or, of contiguous columns, as many as it has rounds.
-                    let part = index % kernels.rows;
+                    part = if part + 1 < kernels.rows { part + 1 } else { 0 };
                     let (next, next_step) = if upcoming.column <= 1 {
                         (upcoming.at(part, 0), ROUND * upcoming.column)
                     } else {
