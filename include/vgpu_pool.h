@@ -972,6 +972,15 @@ typedef uint64_t vgpu_vertex;
 typedef int32_t (*vgpu_condition_fn)(struct vgpu_worker *worker, void *user_data, uint64_t *chosen);
 
 /**
+ * Hears how far a long computation is. Returns 0 to go on; any other number ends it, and comes out of it as from a vgpu_task_fn.
+ *
+ * @param user_data  what was passed with the function
+ * @param done       how much is done
+ * @param total      how much there is to do
+ */
+typedef int32_t (*vgpu_progress_fn)(void *user_data, uint64_t done, uint64_t total);
+
+/**
  * A link of a worker's private stack of forked jobs. For vgpu_pool.hpp alone.
  */
 typedef struct vgpu_fork_link {
@@ -2326,6 +2335,73 @@ VGPU_API vgpu_status vgpu_dgemm_packed(struct vgpu_pool *pool,
  * @note Thread safety: once, while no product uses it. Before its pool's allocator ends, if the pool had one of its own.
  */
 VGPU_API void vgpu_packed_b_destroy(struct vgpu_packed_b *packed);
+
+/**
+ * C = alpha * op(A) * op(B) + beta * C in single precision, with all three matrices in files that need not fit memory.
+ *
+ * A and B are read in pieces, the next ones while the present are multiplied; the result is that of vgpu_sgemm() to the last bit. It is
+ * written into a new file beside C, for which the room on the disk is taken first, and which takes C's place when it is complete: after
+ * any error C is as it was, or is still missing.
+ *
+ * @param pool       the pool; NULL computes on the caller, and then nothing is read ahead
+ * @param layout     as for vgpu_sgemm(); so are trans_a, trans_b, m, n, k, alpha, lda, ldb and beta
+ * @param a          the path of A's file, which holds its elements as they are in memory; not opened where alpha or k is 0
+ * @param offset_a   bytes in the file before A
+ * @param b          the path of B's file, likewise
+ * @param offset_b   as offset_a
+ * @param c          the path of C's file: C alone, without padding between its lines. It need not exist where beta is 0
+ * @param memory     bytes of memory for buffers, at most; the more, the less is read twice
+ * @param progress   called after each step with the multiply-adds done and to be done, by one thread at a time; or NULL
+ * @param user_data  passed to it
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT also where memory is too little, with what would do; VGPU_ERROR_IO for a file
+ *         that cannot be read or is too short, and for a full disk; VGPU_ERROR_TASK_FAILED when progress ended it; otherwise
+ *         as vgpu_sgemm()
+ * @note Thread safety: any thread, tasks included, on different C. Blocks until C is complete.
+ */
+VGPU_API vgpu_status vgpu_sgemm_files(struct vgpu_pool *pool,
+                                      int32_t layout,
+                                      int32_t trans_a,
+                                      int32_t trans_b,
+                                      int64_t m,
+                                      int64_t n,
+                                      int64_t k,
+                                      float alpha,
+                                      const char *a,
+                                      uint64_t offset_a,
+                                      int64_t lda,
+                                      const char *b,
+                                      uint64_t offset_b,
+                                      int64_t ldb,
+                                      float beta,
+                                      const char *c,
+                                      size_t memory,
+                                      vgpu_progress_fn progress,
+                                      void *user_data);
+
+/**
+ * As vgpu_sgemm_files(), in double precision.
+ *
+ * @note Thread safety: as vgpu_sgemm_files().
+ */
+VGPU_API vgpu_status vgpu_dgemm_files(struct vgpu_pool *pool,
+                                      int32_t layout,
+                                      int32_t trans_a,
+                                      int32_t trans_b,
+                                      int64_t m,
+                                      int64_t n,
+                                      int64_t k,
+                                      double alpha,
+                                      const char *a,
+                                      uint64_t offset_a,
+                                      int64_t lda,
+                                      const char *b,
+                                      uint64_t offset_b,
+                                      int64_t ldb,
+                                      double beta,
+                                      const char *c,
+                                      size_t memory,
+                                      vgpu_progress_fn progress,
+                                      void *user_data);
 
 /**
  * The fork layout of this library: VGPU_FORK_LAYOUT of the header it was built with.

@@ -184,6 +184,10 @@ typedef struct vgpu_pool_api {
     vgpu_status (*dgemm_packed)(struct vgpu_pool *pool, int32_t trans_a, int64_t m, double alpha, const double *a, int64_t lda, const struct vgpu_packed_b *b, double beta, double *c, int64_t ldc);
     /** vgpu_packed_b_destroy() */
     void (*packed_b_destroy)(struct vgpu_packed_b *packed);
+    /** vgpu_sgemm_files() */
+    vgpu_status (*sgemm_files)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const char *a, uint64_t offset_a, int64_t lda, const char *b, uint64_t offset_b, int64_t ldb, float beta, const char *c, size_t memory, vgpu_progress_fn progress, void *user_data);
+    /** vgpu_dgemm_files() */
+    vgpu_status (*dgemm_files)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const char *a, uint64_t offset_a, int64_t lda, const char *b, uint64_t offset_b, int64_t ldb, double beta, const char *c, size_t memory, vgpu_progress_fn progress, void *user_data);
     /** vgpu_fork_layout() */
     uint32_t (*fork_layout)(void);
     /** vgpu_fork_promote() */
@@ -366,6 +370,8 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_dgemm_pack_b",
     "vgpu_dgemm_packed",
     "vgpu_packed_b_destroy",
+    "vgpu_sgemm_files",
+    "vgpu_dgemm_files",
     "vgpu_fork_layout",
     "vgpu_fork_promote",
     "vgpu_fork_take_back",
@@ -751,6 +757,14 @@ vgpu_status vgpu_dgemm_packed(struct vgpu_pool *pool, int32_t trans_a, int64_t m
 void vgpu_packed_b_destroy(struct vgpu_packed_b *packed) {
     if (vgpu_pool_loaded.packed_b_destroy == NULL) { return; }
     vgpu_pool_loaded.packed_b_destroy(packed);
+}
+vgpu_status vgpu_sgemm_files(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const char *a, uint64_t offset_a, int64_t lda, const char *b, uint64_t offset_b, int64_t ldb, float beta, const char *c, size_t memory, vgpu_progress_fn progress, void *user_data) {
+    if (vgpu_pool_loaded.sgemm_files == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.sgemm_files(pool, layout, trans_a, trans_b, m, n, k, alpha, a, offset_a, lda, b, offset_b, ldb, beta, c, memory, progress, user_data);
+}
+vgpu_status vgpu_dgemm_files(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const char *a, uint64_t offset_a, int64_t lda, const char *b, uint64_t offset_b, int64_t ldb, double beta, const char *c, size_t memory, vgpu_progress_fn progress, void *user_data) {
+    if (vgpu_pool_loaded.dgemm_files == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.dgemm_files(pool, layout, trans_a, trans_b, m, n, k, alpha, a, offset_a, lda, b, offset_b, ldb, beta, c, memory, progress, user_data);
 }
 uint32_t vgpu_fork_layout(void) {
     if (vgpu_pool_loaded.fork_layout == NULL) { return 0; }

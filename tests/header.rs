@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "mod",
     "status",
     "error",
@@ -35,6 +35,7 @@ const ORDER: [&str; 23] = [
     "gemm",
     "gemm_batch",
     "gemm_packed",
+    "gemm_files",
     "fork",
 ];
 

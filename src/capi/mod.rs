@@ -12,6 +12,7 @@ pub mod fork;
 pub mod future;
 pub mod gemm;
 pub mod gemm_batch;
+pub mod gemm_files;
 pub mod gemm_packed;
 pub mod graph;
 pub mod group;

@@ -102,9 +102,61 @@ pub(super) unsafe fn run_within<T: Element, S: Operand<T>>(
         if product.only_scales() {
             scale(product, tiles)
         } else {
-            Job::new(upright(product), kernels).run(budget, tiles)
+            Job::new(upright(product), kernels).run(budget, Held::NONE, tiles)
         }
     }
+}
+
+/// As [`run_within`], with blocks of k of a given length: for a part of a longer k, whose blocks are the whole's. Packs into `held` where
+/// that is large enough.
+///
+/// # Safety
+/// As [`run`]; `held` is writable, and nobody else uses it.
+pub(super) unsafe fn run_blocks<T: Element, S: Operand<T>>(
+    depth: usize,
+    budget: usize,
+    held: Held<T>,
+    product: &Product<T, S>,
+    kernels: &'static Kernels<T>,
+    tiles: &dyn TileRunner,
+) -> Result<()> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if product.only_scales() {
+            scale(product, tiles)
+        } else {
+            Job::with_depth(upright(product), kernels, depth).run(budget, held, tiles)
+        }
+    }
+}
+
+/// Bytes of packing memory that [`run_blocks`] takes; `None` for more than there are addresses.
+pub(super) fn room_of_blocks<T: Element, S: Operand<T>>(
+    depth: usize,
+    budget: usize,
+    product: &Product<T, S>,
+    kernels: &'static Kernels<T>,
+    tiles: &dyn TileRunner,
+) -> Option<usize> {
+    if product.only_scales() {
+        return Some(0);
+    }
+    let job = Job::with_depth(upright(product), kernels, depth);
+    if job.in_place() {
+        return Some(0);
+    }
+    let plan = job.plan(tiles.workers(), &tiles.cache_sizes(), budget);
+    let elements = if plan.row_runs == 1 {
+        job.owned_room(&plan)?.checked_mul(owned_slots(&plan, tiles))?
+    } else {
+        job.shared_stride(&plan)?.checked_mul(plan.blocks_per_stripe)?
+    };
+    elements.checked_mul(size_of::<T>())
+}
+
+/// How many tasks that own their columns have packing memory at a time. One worker runs one task at a time, so one slot will do.
+fn owned_slots(plan: &Plan, tiles: &dyn TileRunner) -> usize {
+    if tiles.workers() <= 1 { 1 } else { plan.runs_per_stripe }
 }
 
 /// Bytes of packing memory with which [`run_alone`] computes a product.
@@ -192,6 +244,23 @@ unsafe fn scale_rows<T: Element, S: Operand<T>>(product: &Product<T, S>, rows: R
     }
 }
 
+/// Packing memory that a caller has at hand: where, and how many elements.
+#[derive(Clone, Copy)]
+pub(super) struct Held<T>(pub(super) Place<T>, pub(super) usize);
+
+impl<T: Element> Held<T> {
+    const NONE: Held<T> = Held(Place(core::ptr::null_mut()), 0);
+
+    /// Memory for `count` elements: this, or, if it is too small, some that is freed with what is returned.
+    fn or_new(self, tiles: &dyn TileRunner, count: Option<usize>) -> Result<(Place<T>, Option<RawBuffer>)> {
+        if count.is_some_and(|count| count <= self.1) {
+            return Ok((self.0, None));
+        }
+        let memory = buffer::<T>(tiles, count)?;
+        Ok((Place(memory.as_ptr().cast()), Some(memory)))
+    }
+}
+
 fn too_large() -> Error {
     error!(Overflow, "the packing buffers of a product do not fit the address space; pass smaller sizes")
 }
@@ -205,13 +274,17 @@ pub(super) fn buffer<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -
 impl<T: Element, S: Operand<T>> Job<T, S> {
     pub(super) fn new(product: Product<T, S>, kernels: &'static Kernels<T>) -> Job<T, S> {
         let depth = k_block(product.k, T::K_BLOCK);
+        Job::with_depth(product, kernels, depth)
+    }
+
+    fn with_depth(product: Product<T, S>, kernels: &'static Kernels<T>, depth: usize) -> Job<T, S> {
         Job {
             product,
             kernels,
             rows: Cuts::new(product.m, kernels.rows),
             columns: Cuts::new(product.n.div_ceil(kernels.lanes), kernels.vectors),
             depth,
-            blocks: if depth == product.k { 1 } else { product.k.div_ceil(depth) },
+            blocks: if product.k <= depth { 1 } else { product.k.div_ceil(depth) },
         }
     }
 
@@ -244,7 +317,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
 
     /// # Safety
     /// As [`run`].
-    unsafe fn run(&self, budget: usize, tiles: &dyn TileRunner) -> Result<()> {
+    unsafe fn run(&self, budget: usize, held: Held<T>, tiles: &dyn TileRunner) -> Result<()> {
         if self.in_place() {
             let store = Store { first: core::ptr::null_mut(), origin: 0, block: 0, stride: 0 };
             if self.work() < SERIAL_BELOW {
@@ -259,7 +332,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
         let plan = self.plan(tiles.workers(), &tiles.cache_sizes(), budget);
         // SAFETY: passed on to the caller.
         let rounds = |tiles: &dyn TileRunner| unsafe {
-            if plan.row_runs == 1 { self.run_owned(&plan, tiles) } else { self.run_shared(&plan, tiles) }
+            if plan.row_runs == 1 { self.run_owned(&plan, held, tiles) } else { self.run_shared(&plan, held, tiles) }
         };
         if plan.row_runs * plan.column_runs == 1 { rounds(tiles) } else { tiles.enter(&rounds) }
     }
@@ -309,13 +382,12 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
 
     /// # Safety
     /// As [`run`].
-    unsafe fn run_owned(&self, plan: &Plan, tiles: &dyn TileRunner) -> Result<()> {
+    unsafe fn run_owned(&self, plan: &Plan, held: Held<T>, tiles: &dyn TileRunner) -> Result<()> {
         let room = self.owned_room(plan);
-        // One worker runs one task at a time, so one slot will do.
-        let slots = if tiles.workers() <= 1 { 1 } else { plan.runs_per_stripe };
-        let packed = buffer::<T>(tiles, room.and_then(|room| room.checked_mul(slots)))?;
+        let slots = owned_slots(plan, tiles);
+        let packed = held.or_new(tiles, room.and_then(|room| room.checked_mul(slots)))?;
         let room = room.unwrap_or(0);
-        let base = Place(packed.as_ptr().cast::<T>());
+        let base = packed.0;
         for first in (0..plan.column_runs).step_by(slots) {
             let count = slots.min(plan.column_runs - first);
             // SAFETY: each task of the round has a slot and columns of C of its own; the rest is passed on to the caller.
@@ -328,13 +400,18 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
         Ok(())
     }
 
+    /// Elements of a stripe of packed B, for each block of k.
+    fn shared_stride(&self, plan: &Plan) -> Option<usize> {
+        let width = self.columns.count().div_ceil(plan.column_runs) * plan.runs_per_stripe * self.kernels.columns();
+        width.checked_mul(self.depth)
+    }
+
     /// # Safety
     /// As [`run`].
-    unsafe fn run_shared(&self, plan: &Plan, tiles: &dyn TileRunner) -> Result<()> {
+    unsafe fn run_shared(&self, plan: &Plan, held: Held<T>, tiles: &dyn TileRunner) -> Result<()> {
         let panels = self.columns.count();
-        let width = panels.div_ceil(plan.column_runs) * plan.runs_per_stripe * self.kernels.columns();
-        let stride = width.checked_mul(self.depth);
-        let packed = buffer::<T>(tiles, stride.and_then(|stride| stride.checked_mul(plan.blocks_per_stripe)))?;
+        let stride = self.shared_stride(plan);
+        let packed = held.or_new(tiles, stride.and_then(|stride| stride.checked_mul(plan.blocks_per_stripe)))?;
         let stride = stride.unwrap_or(0);
         let workers = tiles.workers();
         for first in (0..plan.column_runs).step_by(plan.runs_per_stripe) {
@@ -344,7 +421,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
             let origin = self.columns.start(start) * self.kernels.lanes;
             for block in (0..self.blocks).step_by(plan.blocks_per_stripe) {
                 let blocks = block..(block + plan.blocks_per_stripe).min(self.blocks);
-                let store = Store { first: packed.as_ptr().cast::<T>(), origin, block, stride };
+                let store = Store { first: packed.0.at(0), origin, block, stride };
                 let packers = (end - start).min(4 * tiles.workers().max(1));
                 // SAFETY: each task packs and computes columns of its own; the rest is passed on to the caller.
                 let pack = |i: usize| unsafe {

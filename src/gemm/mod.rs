@@ -8,7 +8,8 @@
 //!    reuses ([`pack`]) and calls a micro-kernel ([`kernel`]) chosen at run time from the CPU's feature bits.
 //!
 //! Many products at once are a [`batch`](gemm_batch); a B that is used often can be [packed](PackedB) before; and A and B may hold
-//! [`Bf16`], which is widened on its way into the kernels. All of it has the bits of the plain product.
+//! [`Bf16`], which is widened on its way into the kernels. Matrices in files may be larger than
+//! memory: [`gemm_files`]. All of it has the bits of the plain product.
 //!
 //! The scheme is that of Goto and van de Geijn, *Anatomy of high-performance matrix multiplication* (ACM TOMS 34(3), 2008),
 //! with BLIS's register blocking (Van Zee and van de Geijn, ACM TOMS 41(3), 2015).
@@ -28,6 +29,7 @@ mod batch;
 pub mod blocking;
 mod driver;
 mod element;
+mod files;
 pub mod kernel;
 mod operand;
 mod pack;
@@ -41,6 +43,7 @@ mod tests;
 pub use batch::{BatchGroup, StridedBatch, gemm_batch, gemm_batch_strided};
 pub use blocking::CacheSizes;
 pub use element::Element;
+pub use files::{FileGemm, FileMatrix, gemm_files};
 pub use kernel::Level;
 pub use operand::{Bf16, Operand};
 pub use packed::{PackB, PackedB, PackedGemm, gemm_packed};

@@ -39,6 +39,14 @@ impl TileRunner for Pool {
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
         self.enter(&|tiles| tiles.for_each(count, body))
     }
+
+    fn both(
+        &self,
+        first: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
+        second: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
+        self.enter(&|tiles| tiles.both(first, second))
+    }
 }
 
 /// The workers of a pool, as one of them sees it.
@@ -66,5 +74,15 @@ impl TileRunner for OnWorker<'_> {
 
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
         for_range_on(self.worker, 0..count, 1, |_, mut piece| piece.try_for_each(body))
+    }
+
+    fn both(
+        &self,
+        first: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
+        second: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
+        let pool = self.pool;
+        let (done, meanwhile) = self.worker.join(|worker| first(&OnWorker { pool, worker }), |_| second());
+        done.and(meanwhile)
     }
 }

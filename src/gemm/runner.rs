@@ -24,6 +24,14 @@ pub trait TileRunner {
     /// worker a contiguous run keeps its caches warm. An error of a call is returned, and the calls not yet begun may
     /// then be left out. A `body` of this crate does not fail, but a pool may, for instance when it shuts down.
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()>;
+
+    /// Calls both, and returns when both have returned, with the error of the first if both fail. A pool calls the second on another
+    /// worker if one has time, meanwhile; else, and without a pool, it comes after the first.
+    fn both(
+        &self,
+        first: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
+        second: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()>;
 }
 
 /// Runs every tile in order on the calling thread.
@@ -54,5 +62,14 @@ impl TileRunner for Serial {
 
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
         (0..count).try_for_each(body)
+    }
+
+    fn both(
+        &self,
+        first: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
+        second: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
+        first(self)?;
+        second()
     }
 }

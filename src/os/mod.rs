@@ -3,6 +3,7 @@
 pub mod affinity;
 pub mod alloc;
 pub mod clock;
+pub mod disk;
 pub mod file;
 pub mod fork;
 pub mod futex;

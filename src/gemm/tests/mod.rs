@@ -4,6 +4,8 @@ mod accuracy;
 mod arguments;
 mod batch;
 mod exact;
+#[cfg(not(miri))]
+mod files;
 mod packed;
 mod sharing;
 
@@ -246,6 +248,16 @@ impl TileRunner for Threads {
     }
     fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
         rounds(self)
+    }
+    fn both(
+        &self,
+        first: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
+        second: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
+        std::thread::scope(|scope| {
+            let second = scope.spawn(second);
+            first(self).and(second.join().unwrap())
+        })
     }
     fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
         let stride = (self.stride..)

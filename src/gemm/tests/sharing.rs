@@ -170,6 +170,13 @@ fn an_error_of_the_runner_is_passed_on() {
         fn for_each(&self, _: usize, _: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
             Err(crate::error::error!(Closed, "the pool is shutting down"))
         }
+        fn both(
+            &self,
+            first: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
+            _: &(dyn Fn() -> Result<()> + Sync),
+        ) -> Result<()> {
+            first(self)
+        }
     }
     let mut case = fractions::<f32>(Shape::plain(150, 150, 150));
     let gemm = case.gemm();
