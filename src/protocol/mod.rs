@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`deque`] | each pushed job is taken exactly once, by its owner or by one thief |
 //! | [`fork_stack`] | a fork costs no atomic operation, and its job is public before anybody could wait for it in vain |
-//! | [`queue`] | each pushed task is taken exactly once, in order within a shard |
+//! | [`queue`] | each pushed task is taken exactly once, in order within a shard, and within a bound across shards that have their turns |
 //! | [`lanes`] | the same for several priorities, at the price of one while one is used |
 //! | [`parker`] | one thread sleeps, a permit given before or during the sleep is not lost |
 //! | [`event_count`] | no worker sleeps while there is work that nobody looks for |

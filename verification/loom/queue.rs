@@ -15,6 +15,11 @@ use crate::explore::deep;
 use crate::model::{Model, constant};
 use crate::mpmc::{Layout, Mpmc, Scenario, outcome, run, run_sleeper};
 use crate::queue_machine;
+use loom::thread;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use vgpu_pool::os::alloc::Allocator;
+use vgpu_pool::protocol::queue::Dealt;
 use vgpu_pool::sync::spurious_failures;
 
 /// Scenarios, and the outcomes that weak memory adds to the machine's.
@@ -149,4 +154,47 @@ fn a_sleeper_and_work_do_not_miss_each_other() {
     for (producers, robbed) in [(1, false), (2, false), (1, true)] {
         sleeper_of(producers, robbed, Scenario::shard).verify();
     }
+}
+
+/// A dealt queue of two shards, two producers of an element each, and a consumer that looks twice. What it leaves is found after.
+///
+/// Outcomes: what the two pops brought, 0 for nothing. Either may come before the threads it waits for, and either element first:
+/// the producers are not ordered.
+const DEALT: Model = Model {
+    group: "queue",
+    name: "two producers and a consumer, shards dealt",
+    threads: 3,
+    operations: 4,
+    bound: 2,
+    outcomes: &[0, 1, 2, 10, 20, 12, 21],
+    run: &dealt,
+};
+fn dealt() -> u64 {
+    fn word(element: usize) -> NonNull<u8> {
+        NonNull::new(ptr::without_provenance_mut(element)).unwrap()
+    }
+    let queue = Arc::new(Dealt::new(Allocator::SYSTEM, 2, 2).unwrap());
+    let producers = [1, 2].map(|element| {
+        let queue = queue.clone();
+        thread::spawn(move || assert!(queue.push(word(element)).is_ok(), "there is room"))
+    });
+    let consumer = {
+        let queue = queue.clone();
+        thread::spawn(move || [0; 2].map(|_| queue.pop().map_or(0, |element| element.as_ptr().addr())))
+    };
+    producers.into_iter().for_each(|producer| producer.join().unwrap());
+    let [first, second] = consumer.join().unwrap();
+    let mut seen = vec![first, second];
+    while queue.has_work() {
+        seen.push(queue.pop().expect("one thread finds what there is").as_ptr().addr());
+    }
+    seen.sort_unstable();
+    seen.retain(|element| *element != 0);
+    assert_eq!(seen, [1, 2], "each element comes out once");
+    (10 * first + second) as u64
+}
+
+#[test]
+fn dealt_shards_lose_nothing() {
+    DEALT.verify();
 }

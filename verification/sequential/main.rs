@@ -1,6 +1,8 @@
 //! Random programs of operations on one thread, against the plainest thing that can be right: a `VecDeque`.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod overtaking;
+
 use core::ptr::{self, NonNull};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::VecDeque;
