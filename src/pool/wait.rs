@@ -15,11 +15,13 @@ use crate::os::clock;
 use crate::protocol::completion::Completion;
 use crate::protocol::countdown::Countdown;
 use crate::protocol::shutdown::Shutdown;
-use crate::sync::{SearchBudget, spin_loop};
+use crate::sync::{IS_CHECKED, SearchBudget, spin_loop};
 
 /// How long a worker looks for work before it sleeps: about as long as going to sleep and being woken takes, the other worker's share
 /// included, so that looking costs at most as much again as sleeping at once would.
 const SEARCH_NS: u64 = 60_000;
+/// How often a worker asks for leave to search before it sleeps: for some 2 us.
+const SEARCH_REQUESTS: u32 = if IS_CHECKED { 1 } else { 64 };
 /// After so long a sleep an extra worker loses its place.
 const EXTRA_SLEEP_NS: u64 = 200_000_000;
 /// How long a worker sleeps at most when it waits for another pool, whose completions do not know its bed.
@@ -222,7 +224,7 @@ impl Worker {
     fn search(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> Option<Work> {
         let core = self.core();
         let sleep = core.sleep();
-        let mut searching = !self.is_surplus() && sleep.try_begin_search();
+        let mut searching = !self.is_surplus() && self.try_begin_search();
         loop {
             if searching {
                 let ended = self.searching(|budget| {
@@ -265,6 +267,18 @@ impl Worker {
             sleep.wait_on(self.index(), 0);
             searching = true;
         }
+    }
+
+    /// Asks for leave to search, more than once: who searches may be just about to stop, most likely the one whose wait this worker
+    /// has ended just now.
+    #[inline]
+    fn try_begin_search(&self) -> bool {
+        (0..SEARCH_REQUESTS).any(|request| {
+            if request != 0 {
+                spin_loop();
+            }
+            self.core().sleep().try_begin_search()
+        })
     }
 
     /// Searches for a bounded time, which is counted.
