@@ -517,6 +517,11 @@ typedef struct vgpu_graph vgpu_graph;
 typedef struct vgpu_group vgpu_group;
 
 /**
+ * How long threads of the program are lent to a pool.
+ */
+typedef struct vgpu_lease vgpu_lease;
+
+/**
  * A running task of a set of micropools, as its function sees it. Valid during the call.
  */
 typedef struct vgpu_micropool_task vgpu_micropool_task;
@@ -728,6 +733,11 @@ typedef struct vgpu_pool_config {
      * What is less bad is not said: one of VGPU_LOG_; 0: VGPU_LOG_WARNING.
      */
     uint32_t log_level;
+    /**
+     * How many threads of the program may lend themselves as workers at a time; see vgpu_lease_run(). They are the last of the pool's
+     * workers by number. Needs workers that take tasks from each other.
+     */
+    uint32_t host_seats;
 } vgpu_pool_config;
 
 /**
@@ -1348,6 +1358,47 @@ VGPU_API vgpu_status vgpu_pool_wait_all(struct vgpu_pool *pool);
  * @note Thread safety: any thread.
  */
 VGPU_API uint32_t vgpu_available_cpus(void);
+
+/**
+ * Makes a lease: as long as it is not ended, threads may lend themselves to the pool by vgpu_lease_run().
+ *
+ * @param pool   a pool made with host_seats
+ * @param lease  where the handle goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_lease_create(struct vgpu_pool *pool, struct vgpu_lease **lease);
+
+/**
+ * Lends the calling thread to the pool: it is one of its workers, runs tasks and sleeps when there are none, until the lease is ended,
+ * the time is up or the pool is destroyed. What it has begun it finishes. Its CPU mask, name and signals stay as they are; on_worker_start
+ * and on_worker_stop are called on it. Several threads may be lent on one lease, as many as the pool has host_seats.
+ *
+ * @param lease       the lease
+ * @param timeout_ns  for how long, in nanoseconds; UINT64_MAX: for any time
+ * @return VGPU_OK when the lease was ended; VGPU_ERROR_TIMED_OUT when the time is up; VGPU_ERROR_CLOSED if the pool is being destroyed, or
+ *         has been meanwhile: the pool is gone then; VGPU_ERROR_ALREADY_STARTED if all seats are taken; VGPU_ERROR_WOULD_DEADLOCK on a worker of the
+ *         pool; VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_FORKED
+ * @note Thread safety: any thread, before vgpu_pool_destroy() returns; that waits for the lent threads. Blocks.
+ */
+VGPU_API vgpu_status vgpu_lease_run(struct vgpu_lease *lease,
+                                    uint64_t timeout_ns);
+
+/**
+ * Ends a lease: the threads lent on it return, and those that come later return at once. A second time does nothing.
+ *
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL
+ * @note Thread safety: any thread, tasks included, before vgpu_pool_destroy() returns. Does not block.
+ */
+VGPU_API vgpu_status vgpu_lease_end(struct vgpu_lease *lease);
+
+/**
+ * Frees a lease. The pool may be gone already; its allocator must not.
+ *
+ * @param lease  the lease; NULL does nothing
+ * @note Thread safety: once, when every vgpu_lease_run() has returned.
+ */
+VGPU_API void vgpu_lease_destroy(struct vgpu_lease *lease);
 
 /**
  * Reads what a pool's workers have done. Costs a few loads for each worker, and disturbs nobody: the counts are those of a moment

@@ -68,6 +68,14 @@ typedef struct vgpu_pool_api {
     vgpu_status (*pool_wait_all)(struct vgpu_pool *pool);
     /** vgpu_available_cpus() */
     uint32_t (*available_cpus)(void);
+    /** vgpu_lease_create() */
+    vgpu_status (*lease_create)(struct vgpu_pool *pool, struct vgpu_lease **lease);
+    /** vgpu_lease_run() */
+    vgpu_status (*lease_run)(struct vgpu_lease *lease, uint64_t timeout_ns);
+    /** vgpu_lease_end() */
+    vgpu_status (*lease_end)(struct vgpu_lease *lease);
+    /** vgpu_lease_destroy() */
+    void (*lease_destroy)(struct vgpu_lease *lease);
     /** vgpu_pool_stats() */
     vgpu_status (*pool_stats)(const struct vgpu_pool *pool, struct vgpu_stats *stats, struct vgpu_worker_stats *workers, uint32_t capacity);
     /** vgpu_pool_report() */
@@ -312,6 +320,10 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_pool_submit_in",
     "vgpu_pool_wait_all",
     "vgpu_available_cpus",
+    "vgpu_lease_create",
+    "vgpu_lease_run",
+    "vgpu_lease_end",
+    "vgpu_lease_destroy",
     "vgpu_pool_stats",
     "vgpu_pool_report",
     "vgpu_pool_trace_start",
@@ -525,6 +537,22 @@ vgpu_status vgpu_pool_wait_all(struct vgpu_pool *pool) {
 uint32_t vgpu_available_cpus(void) {
     if (vgpu_pool_loaded.available_cpus == NULL) { return 0; }
     return vgpu_pool_loaded.available_cpus();
+}
+vgpu_status vgpu_lease_create(struct vgpu_pool *pool, struct vgpu_lease **lease) {
+    if (vgpu_pool_loaded.lease_create == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.lease_create(pool, lease);
+}
+vgpu_status vgpu_lease_run(struct vgpu_lease *lease, uint64_t timeout_ns) {
+    if (vgpu_pool_loaded.lease_run == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.lease_run(lease, timeout_ns);
+}
+vgpu_status vgpu_lease_end(struct vgpu_lease *lease) {
+    if (vgpu_pool_loaded.lease_end == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.lease_end(lease);
+}
+void vgpu_lease_destroy(struct vgpu_lease *lease) {
+    if (vgpu_pool_loaded.lease_destroy == NULL) { return; }
+    vgpu_pool_loaded.lease_destroy(lease);
 }
 vgpu_status vgpu_pool_stats(const struct vgpu_pool *pool, struct vgpu_stats *stats, struct vgpu_worker_stats *workers, uint32_t capacity) {
     if (vgpu_pool_loaded.pool_stats == NULL) { return VGPU_ERROR_UNSUPPORTED; }

@@ -290,7 +290,7 @@ in_file src/pool/wait.rs
 deleted wait_until 'the publication of all jobs before a wait' fork_stack::a_wait_publishes_all_private_jobs \
     'self.promote_all();' ''
 deleted wait_until 'the help of the last who waits' pool::when_all_workers_wait_one_helps \
-    'if last_helper.enter(is_open) {' 'if last_helper.enter(is_open) && false {'
+    'if last_helper.enter(is_open, self.is_own()) {' 'if last_helper.enter(is_open, self.is_own()) && false {'
 deleted follow 'the theft from the thief' fork_stack::a_wait_steals_from_the_thief \
     'target.performer().and_then(|performer| self.steal_from(performer))' 'None'
 

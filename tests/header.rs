@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "mod",
     "status",
     "error",
@@ -20,6 +20,7 @@ const ORDER: [&str; 24] = [
     "callbacks",
     "config",
     "pool",
+    "lease",
     "submit",
     "stats",
     "trace",

@@ -83,6 +83,8 @@ class config {
         settings_.on_park = park;
         return set(settings_.on_unpark, unpark);
     }
+    /** How many threads of the program may lend themselves as workers at a time: see vgpu::lease. */
+    config &host_seats(std::uint32_t count) noexcept { return set(settings_.host_seats, count); }
     /**
      * A pool without threads, on the thread that makes it: see VGPU_POOL_ON_CALLER and pool_ref::pump(). wake, which may be NULL, is
      * called from any thread when there is something to pump; it must neither throw nor pump, and user_data must outlive the pool.

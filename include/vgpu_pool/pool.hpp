@@ -250,6 +250,31 @@ class pool : public pool_ref {
     }
 };
 
+/**
+ * How long threads of the program are lent to a pool that was made with config::host_seats(). Not copied or moved, since threads refer to
+ * it, and not to go while a thread is in run().
+ */
+class lease {
+  public:
+    /** A lease of threads to a pool. @throws error as vgpu_lease_create() fails */
+    explicit lease(pool_ref pool) { detail::check(vgpu_lease_create(pool.handle(), &handle_)); }
+    lease(const lease &) = delete;
+    lease &operator=(const lease &) = delete;
+    ~lease() { vgpu_lease_destroy(handle_); }
+
+    /**
+     * Lends the calling thread: it is a worker until the lease is ended, the time is up, in nanoseconds, or the pool is destroyed.
+     * Several threads may be lent on one lease. @return VGPU_OK, VGPU_ERROR_TIMED_OUT or VGPU_ERROR_CLOSED, in this order, or
+     * why the thread could not be lent, as vgpu_lease_run()
+     */
+    vgpu_status run(std::uint64_t timeout_ns = UINT64_MAX) noexcept { return vgpu_lease_run(handle_, timeout_ns); }
+    /** Ends the lease, from any thread: those in run() return. */
+    void end() noexcept { static_cast<void>(vgpu_lease_end(handle_)); }
+
+  private:
+    vgpu_lease *handle_ = nullptr;
+};
+
 } // namespace vgpu
 
 #endif

@@ -201,6 +201,9 @@ pub struct vgpu_pool_config {
     pub log_user_data: *mut c_void,
     /// What is less bad is not said: one of VGPU_LOG_; 0: VGPU_LOG_WARNING.
     pub log_level: u32,
+    /// How many threads of the program may lend themselves as workers at a time; see vgpu_lease_run(). They are the last of the pool's
+    /// workers by number. Needs workers that take tasks from each other.
+    pub host_seats: u32,
 }
 
 /// The longest name prefix in bytes.
@@ -243,6 +246,7 @@ unsafe impl Sized32 for vgpu_pool_config {
         on_log: None,
         log_user_data: ptr::null_mut(),
         log_level: 0,
+        host_seats: 0,
     };
 }
 
@@ -306,6 +310,7 @@ impl vgpu_pool_config {
             workers: self.num_workers as usize,
             min_workers: self.min_workers as usize,
             spare_workers: self.spare_workers as usize,
+            host_seats: self.host_seats as usize,
             pinning,
             inbox_capacity: self.inbox_capacity as usize,
             when_full,

@@ -16,6 +16,7 @@ pub mod gemm_files;
 pub mod gemm_packed;
 pub mod graph;
 pub mod group;
+pub mod lease;
 pub mod micropools;
 pub mod node;
 pub mod numa;

@@ -7,3 +7,8 @@ pub fn monotonic_ns() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
+
+/// The moment when so many nanoseconds have passed. `None` if it is past the clock's range, which is as good as never.
+pub fn deadline_after(ns: u64) -> Option<u64> {
+    monotonic_ns().checked_add(ns).filter(|&deadline| deadline < i64::MAX as u64)
+}

@@ -186,12 +186,21 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
 }
 
-/// Makes the calling thread deaf to `pthread_cancel`, which would unwind through frames that cannot be unwound.
-pub fn refuse_cancellation() {
+/// Makes the calling thread deaf to `pthread_cancel`, which would unwind through frames that cannot be unwound. Gives what it was
+/// before, for [`restore_cancellation`].
+pub fn refuse_cancellation() -> c_int {
     const PTHREAD_CANCEL_DISABLE: c_int = 1;
     let mut old = 0;
     // SAFETY: `old` is a valid place.
     unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut old) };
+    old
+}
+
+/// Lets the calling thread hear `pthread_cancel` again if it did before.
+pub fn restore_cancellation(before: c_int) {
+    let mut old = 0;
+    // SAFETY: `old` is a valid place, and `before` came from the same function.
+    unsafe { pthread_setcancelstate(before, &mut old) };
 }
 
 /// Names the calling thread `prefix` and `index`, cut to what the system keeps.

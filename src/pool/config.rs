@@ -140,6 +140,9 @@ pub struct Config<'a> {
     pub min_workers: usize,
     /// How many workers there are beyond `workers`, to stand in for those in [blocking regions](super::Worker::blocking).
     pub spare_workers: usize,
+    /// How many threads of the program may [lend](super::Pool::lend) themselves as workers at a time. Needs [stealing](Balance), without
+    /// which they would find nothing.
+    pub host_seats: usize,
     /// Whether they are pinned.
     pub pinning: Pinning,
     /// Tasks each shard of the inbox holds, rounded up to a power of two; 0 means [`DEFAULT_INBOX_CAPACITY`].
@@ -179,6 +182,7 @@ impl Default for Config<'_> {
             workers: 0,
             min_workers: 0,
             spare_workers: 0,
+            host_seats: 0,
             pinning: Pinning::default(),
             inbox_capacity: 0,
             when_full: WhenFull::default(),

@@ -24,11 +24,12 @@ use crate::error::{Error, Result, error};
 use crate::os::alloc::{Allocator, Array};
 use crate::os::{fork, thread};
 use crate::protocol::CacheLine;
-use crate::protocol::countdown::{Finished, MAX_COUNT, Refused};
+use crate::protocol::countdown::{Countdown, Finished, MAX_COUNT, Refused};
 use crate::protocol::deque::Deque;
 use crate::protocol::event_count::EventCount;
 use crate::protocol::last_helper::LastHelper;
 use crate::protocol::roster::Roster;
+use crate::protocol::run_gate::RunGate;
 use crate::protocol::shutdown::Shutdown;
 use crate::sync::{Hint, spin_loop, thread_slot};
 use core::iter;
@@ -58,6 +59,9 @@ pub struct Core {
     governor: Governor,
     trace: Trace,
     maker: Option<Maker>,
+    /// One for each seat of a thread that is lent, and how many are lent.
+    host_seats: Array<RunGate>,
+    lent: Countdown,
     log: Option<Log>,
     wait_policy: WaitPolicy,
     help_depth: u32,
@@ -74,11 +78,12 @@ pub(super) fn refusal(reason: Refused) -> Error {
 
 /// Who has a place among so many workers, the spare ones included.
 fn roster(workers: usize, config: &Config<'_>) -> Roster {
-    let most = workers.saturating_sub(config.spare_workers).max(1);
+    let own = workers - config.host_seats;
+    let most = own.saturating_sub(config.spare_workers).max(1);
     match config.min_workers {
-        0 if most == workers => Roster::fixed(workers),
-        0 => Roster::varying(most, most),
-        least => Roster::varying(least.min(most), most),
+        0 if most == own => Roster::fixed(workers),
+        0 => Roster::varying(most, most).with_guests(own),
+        least => Roster::varying(least.min(most), most).with_guests(own),
     }
 }
 
@@ -108,7 +113,7 @@ impl Core {
             Array::from_fn(allocator, workers, |_| Ok(CacheLine(Deque::new(allocator, DEQUE_CAPACITY, DEQUE_LIMIT)?)))
         };
         Ok(Core {
-            inbox: Inbox::new(allocator, workers, seats.nodes(), shard, balance.inbox)?,
+            inbox: Inbox::new(allocator, workers, workers - config.host_seats, seats.nodes(), shard, balance.inbox)?,
             blocks: Blocks::new(allocator, workers, shard.saturating_mul(workers))?,
             deques: [deques()?, deques()?, deques()?],
             seats,
@@ -117,11 +122,13 @@ impl Core {
             sleep: EventCount::with_roster(allocator, workers, roster(workers, config))?,
             shutdown: Shutdown::new(),
             when_full,
-            last_helper: LastHelper::new(workers),
+            last_helper: LastHelper::new(workers - config.host_seats),
             statistics: Statistics::new(allocator, workers)?,
             governor: Governor::new(),
             trace: Trace::new(allocator, workers, config.hooks)?,
             maker: config.on_caller.as_ref().map(|settings| Maker::new(allocator, settings)).transpose()?,
+            host_seats: Array::from_fn(allocator, config.host_seats, |_| Ok(RunGate::new()))?,
+            lent: Countdown::new(),
             log: config.log,
             wait_policy,
             help_depth: match config.help_depth {
@@ -136,6 +143,20 @@ impl Core {
     /// How many workers there are.
     pub fn workers(&self) -> usize {
         self.deques[0].len()
+    }
+
+    /// How many of them have threads of the pool's own.
+    pub(crate) fn own_workers(&self) -> usize {
+        self.workers() - self.host_seats.len()
+    }
+
+    pub(super) fn host_seats(&self) -> &[RunGate] {
+        &self.host_seats
+    }
+
+    /// How many threads are lent.
+    pub(super) fn lent(&self) -> &Countdown {
+        &self.lent
     }
 
     pub(crate) fn allocator(&self) -> Allocator {
@@ -301,6 +322,15 @@ impl Core {
     /// Where a task goes of which this is asked.
     pub(crate) fn destination(&self, options: &TaskOptions<'_>) -> Result<Destination> {
         let reach = self.seats.resolve(options.binding, |worker| self.inbox.backlog(worker))?;
+        if let Reach::Worker(worker) = reach
+            && worker >= self.own_workers()
+        {
+            return Err(error!(
+                InvalidArgument,
+                "a task was bound to worker {worker}, a seat for threads that are lent, where nobody may be; the others are 0 to {}",
+                self.own_workers() - 1
+            ));
+        }
         Ok(Destination { priority: options.priority, reach })
     }
 
@@ -720,9 +750,11 @@ impl Core {
     /// joins them after. Not to be called by a worker.
     pub fn close(&self) {
         self.shutdown.close();
+        self.lent.close();
         self.wait(self.shutdown.in_flight(), None);
         self.shutdown.terminate();
         self.sleep.wake_all();
+        self.lent.wait(None);
     }
 }
 

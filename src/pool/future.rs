@@ -61,9 +61,7 @@ impl<R: Send> Future<R> {
     /// Errors: [`TimedOut`](Status::TimedOut), [`Forked`](Status::Forked).
     pub fn wait_for(&self, timeout: Duration) -> Result<()> {
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        // A deadline past the clock's range is none.
-        let deadline = clock::monotonic_ns().checked_add(timeout_ns).filter(|&ns| ns < i64::MAX as u64);
-        match self.wait_until(deadline)? {
+        match self.wait_until(clock::deadline_after(timeout_ns))? {
             true => Ok(()),
             false => Err(error!(TimedOut, "the task was not done within {timeout_ns} ns; it goes on")),
         }

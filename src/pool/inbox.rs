@@ -60,16 +60,19 @@ pub(crate) struct Inbox {
     /// Whose turn it is when tasks are dealt.
     next: CacheLine<Hint>,
     workers: usize,
+    /// The first of them have threads for good.
+    own: usize,
 }
 
 /// How many priorities there are, and the first lane of bound tasks.
 const PRIORITIES: usize = Priority::Max as usize + 1;
 
 impl Inbox {
-    /// Queues for so many workers in so many nodes, with `capacity` tasks of the usual priority to a shard.
+    /// Queues for so many workers, of whom `own` have threads for good, in so many nodes, with `capacity` tasks of the usual priority to a shard.
     pub(crate) fn new(
         allocator: Allocator,
         workers: usize,
+        own: usize,
         nodes: usize,
         capacity: usize,
         mode: InboxMode,
@@ -85,6 +88,7 @@ impl Inbox {
             mode: Hint::new(mode as u32),
             next: CacheLine(Hint::new(0)),
             workers,
+            own,
         })
     }
 
@@ -107,8 +111,8 @@ impl Inbox {
         match (self.mode(), worker) {
             (InboxMode::Shared, _) => 0,
             (_, Some(worker)) if worker < self.workers => worker,
-            (InboxMode::Nearest, _) => thread_slot::key() % self.workers,
-            (InboxMode::RoundRobin, _) => self.next.advance() as usize % self.workers,
+            (InboxMode::Nearest, _) => thread_slot::key() % self.own,
+            (InboxMode::RoundRobin, _) => self.next.advance() as usize % self.own,
         }
     }
 

@@ -28,6 +28,7 @@ pub mod future;
 mod governor;
 pub mod group;
 pub mod inbox;
+pub mod lend;
 pub mod log;
 mod maker;
 pub mod micropools;
@@ -49,6 +50,7 @@ pub use config::{Config, Hooks, OnCaller, Pinning, WaitPolicy, Wake, WhenFull};
 pub use counters::Distance;
 pub use future::Future;
 pub use group::Group;
+pub use lend::Lease;
 pub use log::{Level, Log};
 pub use micropools::{Micropool, MicropoolTask, Micropools};
 pub use options::{Binding, Priority, TaskOptions};
@@ -61,9 +63,10 @@ use self::core::Core;
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Owned};
 use crate::os::file::{FileWriter, PathBuffer};
-use crate::os::fork;
+use crate::os::{clock, fork};
 use crate::topology::Caches;
 use ::core::mem::ManuallyDrop;
+use ::core::time::Duration;
 pub(crate) use fork_join::Job;
 pub(crate) use inbox::Destination;
 pub(crate) use log::say;
@@ -100,7 +103,7 @@ impl Pool {
         &self.core
     }
 
-    /// How many workers the pool has, those that rest and the spare ones included.
+    /// How many workers the pool has, those that rest, the spare ones and the seats for lent threads included.
     pub fn workers(&self) -> usize {
         self.core.workers()
     }
@@ -260,6 +263,24 @@ impl Pool {
     /// [`StackLimit`](crate::error::Status::StackLimit) too deep in pumps in tasks; [`Forked`](crate::error::Status::Forked).
     pub fn pump(&self, most: usize, budget_ns: u64) -> Result<usize> {
         self.core.pump(most, budget_ns)
+    }
+
+    /// Lends the calling thread to the pool, which was made with [`host_seats`](Config::host_seats): it is a worker until the lease is
+    /// [ended](Self::end_lease) or the time is up. The thread's CPU mask, name and signals stay as they are; the hooks for a worker's start
+    /// and stop are called on it. What it has begun it finishes.
+    ///
+    /// Errors: [`TimedOut`](crate::error::Status::TimedOut); [`Closed`](crate::error::Status::Closed) if the pool is being destroyed, or has been
+    /// meanwhile; [`AlreadyStarted`](crate::error::Status::AlreadyStarted) if all seats are taken;
+    /// [`WouldDeadlock`](crate::error::Status::WouldDeadlock) on a worker of the pool; [`Forked`](crate::error::Status::Forked).
+    pub fn lend(&self, lease: &Lease, timeout: Option<Duration>) -> Result<()> {
+        let timeout_ns = timeout.map(|timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+        let deadline_ns = timeout_ns.and_then(clock::deadline_after);
+        self.core.lend(lease, deadline_ns, |index, arrives| self.threads.at_end_of_stay(index, arrives))
+    }
+
+    /// Ends a lease: the threads lent on it, or later, return from [`lend`](Self::lend). From any thread; a second time does nothing.
+    pub fn end_lease(&self, lease: &Lease) {
+        self.core.end_lease(lease);
     }
 
     /// A new, empty group.

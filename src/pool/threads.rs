@@ -7,6 +7,7 @@ use super::log::{Level, say};
 use super::seats::Seats;
 use crate::error::{Error, Result, Status, error};
 use crate::os::alloc::{Array, List, Owned};
+use crate::os::clock;
 use crate::os::thread::{self, Options, Thread};
 use crate::topology::Topology;
 use core::ffi::c_void;
@@ -52,6 +53,13 @@ pub(super) struct Threads {
 impl Threads {
     pub(super) fn unpinned(&self) -> usize {
         self.unpinned
+    }
+
+    /// Calls the hooks of a worker whose thread is lent: the calling one, as it comes and as it goes.
+    pub(super) fn at_end_of_stay(&self, index: usize, arrives: bool) {
+        if let Some(start) = self.starts.get(index) {
+            start.call(if arrives { start.hooks.on_start } else { start.hooks.on_stop });
+        }
     }
 
     /// Ends the part of a maker, which is the calling thread.
@@ -101,10 +109,11 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         0 => topology.default_worker_count(),
         workers => workers,
     };
-    let regular = regular.min(MAX_WORKERS - config.spare_workers);
-    let workers = regular + config.spare_workers;
+    let regular = regular.min(MAX_WORKERS - config.spare_workers - config.host_seats);
+    let own = regular + config.spare_workers;
+    let workers = own + config.host_seats;
     let mut placement = topology.placement(regular)?;
-    for spare in 0..config.spare_workers {
+    for spare in 0..workers - regular {
         placement.cpus.push(placement.cpus[spare % regular])?;
     }
     let seats = Seats::of(config.allocator, topology, &placement, pinning != Pinning::Off)?;
@@ -113,9 +122,12 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         core.statistics_mut().set_places(topology, &placement);
     }
     for spare in regular..workers {
-        // Whoever they stand in for, the system finds them a CPU.
+        // Whoever they stand in for, the system finds them a CPU; so it does for threads that are lent.
         core.statistics().set_loose(spare);
         core.seats().unpin(spare);
+    }
+    for seat in own..workers {
+        core.statistics().of(seat).sleeping.start(clock::monotonic_ns());
     }
     // Where the number of workers is fixed it is what was asked for, whatever the quota.
     if config.topology.is_none() && core.sleep().roster().varies() {
@@ -139,7 +151,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         pool.threads.starts[0].call(config.hooks.on_start);
         return Ok(pool);
     }
-    for index in 0..workers {
+    for index in 0..own {
         let cpu = match pinning {
             _ if index >= regular => None,
             Pinning::Off => None,
@@ -159,7 +171,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
             }
             result => result,
         };
-        pool.threads.running.push(thread.map_err(|error| with_count(error, index, workers))?)?;
+        pool.threads.running.push(thread.map_err(|error| with_count(error, index, own))?)?;
     }
     Ok(pool)
 }
@@ -208,6 +220,20 @@ fn check_sizes(config: &Config<'_>) -> Result<()> {
             config.workers
         ));
     }
+    if config.host_seats > MAX_WORKERS - config.workers.max(1) - config.spare_workers {
+        return Err(error!(
+            InvalidArgument,
+            "{} seats for threads that are lent were asked for beside {} workers, and a pool has at most {MAX_WORKERS} of both",
+            config.host_seats,
+            config.workers + config.spare_workers
+        ));
+    }
+    if config.host_seats != 0 && config.balance.holds_back() {
+        return Err(error!(
+            InvalidArgument,
+            "threads are to be lent to a pool whose workers leave each other's tasks alone, so that a lent one would find none; let tasks move"
+        ));
+    }
     if config.workers != 0 && config.min_workers > config.workers {
         return Err(error!(
             InvalidArgument,
@@ -229,13 +255,14 @@ fn check_sizes(config: &Config<'_>) -> Result<()> {
 }
 
 fn check_on_caller(config: &Config<'_>) -> Result<()> {
-    if config.workers > 1 || config.min_workers > 1 || config.spare_workers != 0 {
+    if config.workers > 1 || config.min_workers > 1 || config.spare_workers + config.host_seats != 0 {
         return Err(error!(
             InvalidArgument,
-            "a pool that runs on its maker has that one worker, and {} were asked for, {} of them at least and {} to spare; leave the numbers 0",
+            "a pool that runs on its maker has that one worker, and {} were asked for, {} of them at least, {} to spare and {} lent; leave the numbers 0",
             config.workers,
             config.min_workers,
-            config.spare_workers
+            config.spare_workers,
+            config.host_seats
         ));
     }
     if config.when_full != WhenFull::Error {

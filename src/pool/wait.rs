@@ -104,6 +104,16 @@ impl Worker {
         self.help(self.core().shutdown(), None);
     }
 
+    /// The life of a thread that is lent, until `target` is done or the time has run out.
+    pub(super) fn work_until(&self, target: &impl Awaited, deadline_ns: Option<u64>) {
+        self.help(target, deadline_ns);
+    }
+
+    /// Whether its thread is the pool's own.
+    fn is_own(&self) -> bool {
+        self.index() < self.core().own_workers()
+    }
+
     /// Waits until `target` is done, as far as policy, depth and stack allow by running other work. False when the time ran
     /// out first.
     pub(crate) fn wait_until(&self, target: &impl Awaited, deadline_ns: Option<u64>) -> bool {
@@ -130,7 +140,7 @@ impl Worker {
         self.core().sleep().lend();
         while !target.is_done() && !is_late(deadline_ns) {
             let last_helper = self.core().last_helper();
-            let found = if last_helper.enter(is_open) {
+            let found = if last_helper.enter(is_open, self.is_own()) {
                 self.find(target, deadline_ns)
             } else if policy == WaitPolicy::Block || !has_stack {
                 self.sleep(|| target.block(deadline_ns));
@@ -138,7 +148,7 @@ impl Worker {
             } else {
                 self.follow(target, deadline_ns)
             };
-            last_helper.leave(is_open);
+            last_helper.leave(is_open, self.is_own());
             let Some(work) = found else { break };
             self.run(work);
             self.dues().pay(self.core());

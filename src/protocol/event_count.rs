@@ -135,10 +135,11 @@ impl EventCount {
         if !self.roster.varies() {
             return usize::MAX;
         }
-        match self.roster.places().saturating_sub(word * BITS) {
-            places if places >= BITS => usize::MAX,
-            places => (1 << places) - 1,
-        }
+        let below = |number: usize| match number.saturating_sub(word * BITS) {
+            number if number >= BITS => usize::MAX,
+            number => (1 << number) - 1,
+        };
+        below(self.roster.places()) | !below(self.roster.guests())
     }
 
     /// Gives one more worker a place and claims it. False when as many have places as may.

@@ -57,6 +57,8 @@ const CAP_SHIFT: u32 = 2 * BITS;
 pub struct Roster {
     word: AtomicU64,
     least: u64,
+    /// Workers from this number on have places for good.
+    guests: usize,
     /// False for a roster in which all have places for good: then the word is not looked at.
     varies: bool,
 }
@@ -79,14 +81,25 @@ impl Word {
 impl Roster {
     /// All of `workers` workers have places for good.
     pub fn fixed(workers: usize) -> Roster {
-        Roster { word: AtomicU64::new(workers as u64), least: workers as u64, varies: false }
+        Roster { word: AtomicU64::new(workers as u64), least: workers as u64, guests: workers, varies: false }
     }
 
     /// At first `least` workers have places, at least one; by load at most `most`, both below 2^16.
     pub fn varying(least: usize, most: usize) -> Roster {
         let least = (least as u64).clamp(1, FIELD);
         let most = (most as u64).clamp(least, FIELD);
-        Roster { word: AtomicU64::new(least | (most << CAP_SHIFT)), least, varies: true }
+        Roster { word: AtomicU64::new(least | (most << CAP_SHIFT)), least, guests: usize::MAX, varies: true }
+    }
+
+    /// The same, with workers from number `first` on who have places for good: their threads come and go of themselves.
+    pub fn with_guests(self, first: usize) -> Roster {
+        Roster { guests: first, ..self }
+    }
+
+    /// The first worker that has its place for good because its thread comes and goes.
+    #[inline]
+    pub fn guests(&self) -> usize {
+        self.guests
     }
 
     /// Whether places come and go.
@@ -104,7 +117,7 @@ impl Roster {
     /// Whether this worker has a place.
     #[inline(always)]
     pub fn has_place(&self, worker: usize) -> bool {
-        !self.varies || worker < self.places()
+        !self.varies || worker < self.places() || worker >= self.guests
     }
 
     /// Whether this worker is the last that has a place, and may lose it when it has little to do.

@@ -150,6 +150,8 @@ void nothing_is_left_behind() {
         twice.wait();
         twice = pool.submit([kept] { return kept; });
         twice.get();
+        // Those that nobody has waited for may still run.
+        pool.wait_all();
         CHECK(counted::alive == 1);
         // A full inbox refuses, and keeps nothing of what it refused.
         barrier busy(pool);
@@ -282,6 +284,26 @@ void handles() {
     }));
 }
 
+void lent_threads() {
+    vgpu::pool pool(workers(1).host_seats(1));
+    vgpu::lease lease(pool);
+    std::thread lent([&lease] { CHECK(lease.run() == VGPU_OK); });
+    const auto lent_id = lent.get_id();
+    // Each of the two waits for the other.
+    std::atomic<int> met{0};
+    const auto meet = [&met] {
+        met++;
+        while (met < 2) std::this_thread::yield();
+        return std::this_thread::get_id();
+    };
+    auto first = pool.submit(meet), second = pool.submit(meet);
+    const auto one = first.get(), other = second.get();
+    CHECK(one != other && (one == lent_id || other == lent_id));
+    CHECK(status_of([] { vgpu::lease none{vgpu::pool_ref()}; }) == VGPU_ERROR_INVALID_ARGUMENT);
+    lease.end();
+    lent.join();
+}
+
 } // namespace
 
 int main() {
@@ -294,5 +316,6 @@ int main() {
     groups();
     settings();
     handles();
+    lent_threads();
     return report();
 }

@@ -20,10 +20,10 @@ impl Count for LastHelper {
         LastHelper::new(WORKERS)
     }
     fn enter(&self) -> bool {
-        LastHelper::enter(self, true)
+        LastHelper::enter(self, true, true)
     }
     fn leave(&self) {
-        LastHelper::leave(self, true);
+        LastHelper::leave(self, true, true);
     }
 }
 
@@ -97,7 +97,7 @@ fn run_kinds(is_open: bool) -> u64 {
     let count = Arc::new(LastHelper::new(WORKERS));
     let workers = [false, is_open].map(|is_open| {
         let count = count.clone();
-        thread::spawn(move || count.enter(is_open))
+        thread::spawn(move || count.enter(is_open, true))
     });
     let helps = workers.map(|worker| worker.join().unwrap());
     u64::from(helps[0]) + 2 * u64::from(helps[1])
@@ -107,4 +107,35 @@ fn run_kinds(is_open: bool) -> u64 {
 fn who_waits_for_a_thief_helps_only_if_somebody_needs_it() {
     kinds(true).verify();
     kinds(false).verify();
+}
+
+/// The one worker that is always there waits for a thief, and a thread that is lent for what may not have been begun. A seat beside them
+/// is empty.
+///
+/// Outcomes: who helps, one bit each. Never none.
+const fn lent(seats_count: bool) -> Model {
+    Model {
+        group: "last_helper",
+        name: "a lent thread's open wait",
+        threads: 2,
+        operations: 2,
+        bound: 3,
+        outcomes: &[1, 2],
+        run: if seats_count { &|| run_lent(3, true) } else { &|| run_lent(1, false) },
+    }
+}
+fn run_lent(counted: usize, lent_is_own: bool) -> u64 {
+    let count = Arc::new(LastHelper::new(counted));
+    let workers = [(false, true), (true, lent_is_own)].map(|(is_open, is_own)| {
+        let count = count.clone();
+        thread::spawn(move || count.enter(is_open, is_own))
+    });
+    let helps = workers.map(|worker| worker.join().unwrap());
+    assert!(helps.contains(&true), "nobody helps");
+    u64::from(helps[0]) + 2 * u64::from(helps[1])
+}
+
+#[test]
+fn an_empty_seat_is_not_waited_for() {
+    tells_apart("seats are counted whether or not somebody sits there", lent(true), lent(false));
 }

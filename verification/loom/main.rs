@@ -31,6 +31,7 @@ mod latch_counts;
 #[path = "../zoo/latch_waiters.rs"]
 mod latch_waiters;
 mod lazy_start;
+mod lend;
 mod maker;
 mod micropools;
 mod model;

@@ -215,10 +215,10 @@ fn check(micropools: &[Micropool<'_>], config: &Config<'_>) -> Result<usize> {
             "a topology was given, which is not divided among micropools; give each its CPUs instead"
         ));
     }
-    if config.on_caller.is_some() {
+    if config.on_caller.is_some() || config.host_seats != 0 {
         return refuse(error!(
             InvalidArgument,
-            "micropools were asked for on their maker, who is one thread; make a pool on the maker beside them"
+            "micropools were to work on the program's own threads, and have only those they make; make a pool for the others beside them"
         ));
     }
     for (i, Micropool { name, cpus, .. }) in micropools.iter().enumerate() {

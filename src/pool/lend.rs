@@ -1,0 +1,136 @@
+//! Threads of the program that lend themselves to a pool as workers, for a while or until it ends.
+//!
+//! A pool made with [`host_seats`](super::Config::host_seats) has that many workers more than threads. Their numbers are the
+//! last; whoever lends itself takes one of them, and gives it back when it leaves. Nothing depends on somebody sitting there:
+//! tasks from outside are not dealt to these workers, none can be bound to them, and when all others wait without helping
+//! one of those helps ([`last_helper`](crate::protocol::last_helper)). A seat holds nothing when it is left: at the bottom of a worker's
+//! stack no job is its own.
+//!
+//! # From one thread to the next
+//! What belongs to a worker alone, the owner's end of a deque, its counts and its log, goes on to the next thread in the seat. A seat
+//! is taken and left through a [`RunGate`](crate::protocol::run_gate::RunGate), whose end is a release that the next beginning acquires.
+//!
+//! # The end of the pool
+//! A stay is counted, and the count is closed before the pool drains: who comes later is refused. The one that ends the pool waits for
+//! the count after it has let the workers go. A lent thread's last touch of the pool is that it counts itself off, as a visitor's is.
+
+use super::core::Core;
+use super::wait::Awaited;
+use super::worker::Worker;
+use crate::error::{Result, error};
+use crate::os::{clock, thread};
+use crate::protocol::completion::Completion;
+use crate::protocol::lazy_start::LazyStart;
+use crate::protocol::shutdown::Shutdown;
+
+/// How long threads are lent: until [`Pool::end_lease`](super::Pool::end_lease). Once ended, it stays so. Several threads may be lent
+/// on one lease.
+#[derive(Debug, Default)]
+pub struct Lease {
+    /// Claimed by the one that ends it.
+    ending: LazyStart,
+    ended: Completion<()>,
+}
+
+impl Lease {
+    /// A lease that has not ended.
+    pub fn new() -> Lease {
+        Lease::default()
+    }
+
+    /// Whether it was ended.
+    pub fn is_ended(&self) -> bool {
+        self.ended.is_done()
+    }
+}
+
+/// What a lent thread works until.
+struct Stay<'a> {
+    lease: &'a Completion<()>,
+    pool: &'a Shutdown,
+}
+
+impl Awaited for Stay<'_> {
+    fn is_done(&self) -> bool {
+        self.lease.is_done() || self.pool.is_terminated()
+    }
+    fn register_helper(&self) -> bool {
+        // The end of the pool gives every worker a permit.
+        self.lease.register_helper()
+    }
+    fn address(&self) -> usize {
+        self.lease.address()
+    }
+    fn block(&self, deadline_ns: Option<u64>) -> bool {
+        self.lease.wait(deadline_ns)
+    }
+}
+
+impl Core {
+    /// See [`Pool::lend`](super::Pool::lend). `at_ends` is called on arrival with the worker's number and `true`, and before the seat is
+    /// left with `false`.
+    pub fn lend(&self, lease: &Lease, deadline_ns: Option<u64>, at_ends: impl Fn(usize, bool)) -> Result<()> {
+        self.check_process()?;
+        if self.current_worker().is_some() {
+            return Err(error!(
+                WouldDeadlock,
+                "a worker of the pool was to be lent to it, in the middle of a task; lend a thread that is none"
+            ));
+        }
+        if self.lent().add(1, false).is_err() {
+            return Err(error!(Closed, "the pool is being destroyed, and takes no threads any more"));
+        }
+        let result = self.sit(lease, deadline_ns, at_ends);
+        // The last touch of the pool.
+        self.lent().finish(1).wake_blocked();
+        result
+    }
+
+    /// The stay itself, during which the pool is there.
+    fn sit(&self, lease: &Lease, deadline_ns: Option<u64>, at_ends: impl Fn(usize, bool)) -> Result<()> {
+        let seats = self.host_seats();
+        let Some(seat) = seats.iter().position(|seat| seat.begin(self.generation())) else {
+            return Err(error!(
+                AlreadyStarted,
+                "the pool has {} seats for threads that are lent to it, and all are taken; make it with more host_seats",
+                seats.len()
+            ));
+        };
+        let index = self.own_workers() + seat;
+        // As a worker of another pool the thread may have forked what others of this one wait for.
+        let outer = Worker::current();
+        outer.inspect(|outer| outer.begin_blocking());
+        let cancellation = thread::refuse_cancellation();
+        at_ends(index, true);
+        let sleeping = &self.statistics().of(index).sleeping;
+        sleeping.stop(clock::monotonic_ns());
+        let stay = Stay { lease: &lease.ended, pool: self.shutdown() };
+        let worker = Worker::new(self, index, thread::stack_bottom());
+        worker.run_as_current(|worker| worker.work_until(&stay, deadline_ns));
+        debug_assert!(worker.deque().is_empty(), "no job is left at the bottom of the stack");
+        sleeping.start(clock::monotonic_ns());
+        at_ends(index, false);
+        thread::restore_cancellation(cancellation);
+        outer.inspect(|outer| outer.end_blocking());
+        let result = match (lease.is_ended(), self.shutdown().is_terminated()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(error!(Closed, "the pool was destroyed, and gave the thread back")),
+            (false, false) => Err(error!(TimedOut, "the time for which the thread was lent is over")),
+        };
+        seats[seat].end();
+        result
+    }
+
+    /// See [`Pool::end_lease`](super::Pool::end_lease).
+    pub fn end_lease(&self, lease: &Lease) {
+        if !lease.ending.claim() {
+            return;
+        }
+        // SAFETY: claimed by this thread, once.
+        let wakeups = unsafe { lease.ended.set(()) };
+        wakeups.wake_blocked();
+        if let Some(address) = wakeups.helpers() {
+            self.sleep().notify_waiters(address);
+        }
+    }
+}
