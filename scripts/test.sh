@@ -63,6 +63,14 @@ npy() {
     python=$(scripts/python.sh) && "$python" scripts/digits.py "$target/data" &&
         "$python" scripts/npy_test.py "$target/examples-c/npy_gemm" "$target/data"
 }
+# Needs a nightly compiler for AddressSanitizer and coverage; `make fuzz` is the longer run.
+fuzzing() {
+    if ! rustc +nightly --version >/dev/null 2>&1; then
+        echo 'skipped: no nightly toolchain here; rustup toolchain install nightly brings it'
+        return
+    fi
+    scripts/fuzz.sh 60
+}
 run_examples() {
     cargo build --locked --quiet --features cli --bin vgpu-pool &&
         "$target/examples-c/hello" && "$target/examples-c/graph" && "$target/examples-c/exceptions" && "$target/examples-c/gemm" 300 5 &&
@@ -92,6 +100,7 @@ step 'examples run' run_examples
 step 'npy_gemm against NumPy' npy
 step 'Python package' scripts/python_test.sh
 step 'valgrind' make --no-print-directory valgrind
+step 'fuzzing for a minute' fuzzing
 step 'manual' make --no-print-directory docs
 step 'install' scripts/install_test.sh
 step 'guests with several NUMA nodes' guests
