@@ -93,6 +93,7 @@ step 'symbols' scripts/symbols.sh "$target/lib/libvgpu_pool.so.1"
 step 'ABI' scripts/abi.sh self-test
 step 'compile matrix' scripts/compile_matrix.sh include
 step 'C tests' make --no-print-directory test-c
+step 'BLAS names' make --no-print-directory test-shim
 step 'adapters' make --no-print-directory test-adapters
 step 'C tests under sanitizers (asan)' make --no-print-directory asan
 step 'examples' make --no-print-directory examples
