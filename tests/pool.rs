@@ -854,7 +854,7 @@ fn a_fold_calls_each_index_once_and_keeps_their_order() {
                 let map = |worker: &Worker, i: usize| {
                     calls[i].fetch_add(1, SeqCst);
                     // Sometimes it takes long, and sometimes it forks, which publishes what is left.
-                    if i % 7 == 0 {
+                    if i.is_multiple_of(7) {
                         worker.join(|_| std::thread::yield_now(), |_| ());
                     }
                     i.to_string()
