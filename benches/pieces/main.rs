@@ -4,8 +4,9 @@ mod deque;
 mod event_count;
 mod pool;
 mod queue;
+mod queue_threads;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(pieces, deque::all, queue::all, event_count::all, pool::all);
+criterion_group!(pieces, deque::all, queue::all, queue_threads::all, event_count::all, pool::all);
 criterion_main!(pieces);
