@@ -1,4 +1,5 @@
 //! Threads of the program that lend themselves to a pool.
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};

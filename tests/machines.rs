@@ -1,4 +1,5 @@
 //! Pools and graphs as state machines: any sequence of calls, against a model that says what must come of it.
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! Pools without threads, on the thread that made them: the pump, the call to the event loop, and orders drawn from a seed.
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
@@ -7,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
-use vgpu_pool::error::Status;
+use vgpu_pool::error::{Result, Status};
 use vgpu_pool::parallel::for_range;
 use vgpu_pool::parallel::graph::{Builder, Graph};
 use vgpu_pool::pool::{Config, OnCaller, Pool, Priority, TaskOptions, Wake, WhenFull, Worker};
@@ -165,7 +166,7 @@ fn another_thread_may_neither_pump_nor_end_the_pool() {
 fn a_panic_leaves_the_maker_as_it_was() {
     let pool = quiet_pool(None);
     let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        pool.run(|worker| -> vgpu_pool::error::Result<()> {
+        pool.run(|worker| -> Result<()> {
             worker.join(|_| std::panic::resume_unwind(Box::new("as asked")), |_| ());
             Ok(())
         })
@@ -182,6 +183,10 @@ fn a_panic_leaves_the_maker_as_it_was() {
 fn order(seed: u64) -> Vec<u32> {
     let log: &'static Mutex<Vec<u32>> = Box::leak(Box::default());
     let say = |number: u32| log.lock().unwrap().push(number);
+    let said = move |number: u32| -> Result<()> {
+        say(number);
+        Ok(())
+    };
     let pool = quiet_pool(Some(seed));
     fn tree(worker: &Worker, depth: u32, number: u32, say: &(impl Fn(u32) + Sync)) {
         if depth == 0 {
@@ -195,27 +200,26 @@ fn order(seed: u64) -> Vec<u32> {
     let futures: Vec<_> = (0..8).map(|i| pool.submit(move |_| say(i)).unwrap()).collect();
     let forks = pool.submit(move |worker| tree(worker, 3, 1, &|leaf| say(100 + leaf))).unwrap();
     let urgent = TaskOptions { priority: Priority::High, ..TaskOptions::default() };
-    let high = pool.submit_with(&urgent, move |_| Ok(say(50))).unwrap();
+    let high = pool.submit_with(&urgent, move |_| said(50)).unwrap();
     pool.pump(4, 0).unwrap();
     forks.get().unwrap();
     high.get().unwrap();
     for future in futures {
         future.get().unwrap();
     }
-    for_range(Some(&pool), 0..64, 0, |_, range| Ok(say(200 + range.start as u32))).unwrap();
+    for_range(Some(&pool), 0..64, 0, |_, range| said(200 + range.start as u32)).unwrap();
     let graph: Graph<'static> = {
         let mut graph = Builder::new();
-        let root = graph.add(move |_| Ok(say(300))).unwrap();
+        let root = graph.add(move |_| said(300)).unwrap();
         for i in 1..6 {
-            let next = graph.add(move |_| Ok(say(300 + i))).unwrap();
+            let next = graph.add(move |_| said(300 + i)).unwrap();
             graph.precede(root, next).unwrap();
         }
         graph.build().unwrap()
     };
     graph.run(&pool).unwrap();
     pool.destroy().unwrap();
-    let order = log.lock().unwrap().clone();
-    order
+    log.lock().unwrap().clone()
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn run_end() -> u64 {
         let core = core.clone();
         let arrived = Arc::new(AtomicU64::new(0));
         thread::spawn(move || {
-            let error = core.lend(&Lease::new(), None, |_, _| drop(arrived.fetch_add(1, Relaxed))).unwrap_err();
+            let error = core.lend(&Lease::new(), None, |_, _| _ = arrived.fetch_add(1, Relaxed)).unwrap_err();
             assert_eq!(error.status(), Status::Closed);
             u64::from(arrived.load(Relaxed) == 2)
         })
