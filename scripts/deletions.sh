@@ -272,6 +272,20 @@ deleted finish 'the wake-up of the worker that forked' fork_stack::both_halves_o
 deleted promote_one 'the notification of a sleeper' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
     'self.core().announce(self.reach(), None, || self.index() + 1, 1);' ''
 
+section 'Policies'
+
+in_file src/pool/inbox.rs
+deleted take 'the fair turn' policies::a_low_task_is_not_passed_over_for_ever \
+    'if turn % FAIR_TURN == FAIR_TURN - 1' 'if turn == u32::MAX'
+
+in_file src/pool/wait.rs
+deleted reaching 'the deque of those who may run the jobs of bound work' policies::the_jobs_of_a_bound_task_are_bound \
+    'self.turn_to(reach);' ''
+
+in_file src/pool/task.rs
+deleted lift 'the reference of the second entry' policies::a_lifted_task_runs_once_and_is_freed_once \
+    'if header.state.lane() < priority as u32 && header.state.lift(priority as u32) {' 'if header.state.lane() < priority as u32 {'
+
 section 'Private jobs'
 
 in_file src/pool/fork_join.rs
