@@ -21,7 +21,7 @@ const END: Model = Model {
     name: "a lent thread against the end of the pool",
     threads: 3,
     operations: 4,
-    bound: 2,
+    bound: 1,
     outcomes: &[0, 1, 3],
     run: &run_end,
 };
