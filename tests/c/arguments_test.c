@@ -221,7 +221,10 @@ static void configs(void) {
     CHECK(fresh.struct_size == sizeof fresh);
     CHECK(fresh.flags == 0 && fresh.num_workers == 0 && fresh.inbox_capacity == 0 && fresh.inbox_full == VGPU_INBOX_FULL_ERROR);
     CHECK(fresh.victims == VGPU_VICTIMS_LOCALITY && fresh.wait_policy == VGPU_WAIT_HELP_ANY && fresh.help_depth == 0 && fresh.stack_size == 0 && fresh.name_prefix == NULL && fresh.allocate == NULL);
-    for (bit = 5; bit < 32; bit++) {
+    config = fresh;
+    config.flags = VGPU_POOL_REPLAY;
+    bad_config("an order to be replayed on threads", &config);
+    for (bit = 7; bit < 32; bit++) {
         config = fresh;
         config.flags = (uint32_t)1 << bit;
         bad_config("an unknown flag", &config);
