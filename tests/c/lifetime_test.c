@@ -364,6 +364,7 @@ static void forks(void) {
     int i;
     section("fork in a task, and while pools are made, used and destroyed: the child makes its own");
     pool_of_child = make_pool(2);
+    if (UNDER_ASAN) sleep_ms(200); /* until both workers have begun; see churn */
     for (i = 0; i < 5; i++) {
         CHECK_OK(vgpu_pool_submit(pool_of_child, fork_task, NULL, NULL, &future));
         CHECK_OK(vgpu_future_get(future, NULL));
