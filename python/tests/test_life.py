@@ -7,7 +7,12 @@ import subprocess
 import sys
 import unittest
 
-BEGIN = "import os, signal, sys, threading, time\nfrom vgpu_runtime import ThreadPool\n"
+# A shell that starts this in the background has it ignore SIGINT.
+BEGIN = (
+    "import os, signal, sys, threading, time\n"
+    "from vgpu_runtime import ThreadPool\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+)
 
 
 class TestLife(unittest.TestCase):
