@@ -31,6 +31,11 @@ pub(super) fn tiles<'a>(pool: *mut vgpu_pool) -> Result<&'a dyn TileRunner> {
     }
 }
 
+/// How the matrices of a product lie, from the numbers of CBLAS.
+pub(super) fn forms(layout: i32, trans_a: i32, trans_b: i32) -> Result<(Layout, Transpose, Transpose)> {
+    Ok((Layout::from_code(layout)?, Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?))
+}
+
 /// C = alpha * op(A) * op(B) + beta * C in single precision, on the workers of the pool.
 ///
 /// op(A) has m rows and k columns, op(B) k rows and n columns, C m rows and n columns. Where beta is 0, C is not read and
@@ -75,8 +80,7 @@ pub unsafe extern "C" fn vgpu_sgemm(
     ldc: i64,
 ) -> vgpu_status {
     guard(|| {
-        let layout = Layout::from_code(layout)?;
-        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        let (layout, trans_a, trans_b) = forms(layout, trans_a, trans_b)?;
         // SAFETY: the caller vouches for the matrices.
         unsafe { gemm(&Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }, tiles(pool)?) }
     })
@@ -104,8 +108,7 @@ pub unsafe extern "C" fn vgpu_dgemm(
     ldc: i64,
 ) -> vgpu_status {
     guard(|| {
-        let layout = Layout::from_code(layout)?;
-        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        let (layout, trans_a, trans_b) = forms(layout, trans_a, trans_b)?;
         // SAFETY: the caller vouches for the matrices.
         unsafe { gemm(&Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }, tiles(pool)?) }
     })
@@ -136,8 +139,7 @@ pub unsafe extern "C" fn vgpu_gemm_bf16bf16f32(
     ldc: i64,
 ) -> vgpu_status {
     guard(|| {
-        let layout = Layout::from_code(layout)?;
-        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        let (layout, trans_a, trans_b) = forms(layout, trans_a, trans_b)?;
         let (a, b) = (a.cast::<Bf16>(), b.cast::<Bf16>());
         // SAFETY: the caller vouches for the matrices; a bf16 is its bits.
         unsafe { gemm(&Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc }, tiles(pool)?) }

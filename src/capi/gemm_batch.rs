@@ -1,7 +1,7 @@
 //! Many products in one call, with the argument order of cblas_?gemm_batch_strided and cblas_?gemm_batch.
 
 use super::error::{guard, null};
-use super::gemm::tiles;
+use super::gemm::{forms, tiles};
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::error::{Result, error};
@@ -135,8 +135,7 @@ pub unsafe extern "C" fn vgpu_sgemm_batch_strided(
     batch_size: i64,
 ) -> vgpu_status {
     guard(|| {
-        let layout = Layout::from_code(layout)?;
-        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        let (layout, trans_a, trans_b) = forms(layout, trans_a, trans_b)?;
         let first = Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc };
         let batch = StridedBatch { first, stride_a, stride_b, stride_c, count: batch_size };
         // SAFETY: the caller vouches for the matrices.
@@ -209,8 +208,7 @@ pub unsafe extern "C" fn vgpu_dgemm_batch_strided(
     batch_size: i64,
 ) -> vgpu_status {
     guard(|| {
-        let layout = Layout::from_code(layout)?;
-        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        let (layout, trans_a, trans_b) = forms(layout, trans_a, trans_b)?;
         let first = Gemm { layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc };
         let batch = StridedBatch { first, stride_a, stride_b, stride_c, count: batch_size };
         // SAFETY: the caller vouches for the matrices.

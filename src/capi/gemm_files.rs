@@ -1,11 +1,11 @@
 //! Products of matrices in files, within a budget of memory.
 
 use super::error::{callback_result, guard, null};
-use super::gemm::tiles;
+use super::gemm::{forms, tiles};
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::error::Result;
-use crate::gemm::{Element, FileGemm, FileMatrix, Layout, Transpose, gemm_files};
+use crate::gemm::{Element, FileGemm, FileMatrix, gemm_files};
 use crate::os::file::PathBuffer;
 use core::ffi::{CStr, c_char, c_void};
 
@@ -98,8 +98,7 @@ pub unsafe extern "C" fn vgpu_sgemm_files(
     user_data: *mut c_void,
 ) -> vgpu_status {
     guard(|| {
-        let layout = Layout::from_code(layout)?;
-        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        let (layout, trans_a, trans_b) = forms(layout, trans_a, trans_b)?;
         // SAFETY: the caller vouches for the paths.
         let (a, b, c) = unsafe {
             let a = matrix("a, the path of A,", a, offset_a, lda)?;
@@ -136,8 +135,7 @@ pub unsafe extern "C" fn vgpu_dgemm_files(
     user_data: *mut c_void,
 ) -> vgpu_status {
     guard(|| {
-        let layout = Layout::from_code(layout)?;
-        let (trans_a, trans_b) = (Transpose::from_code(trans_a)?, Transpose::from_code(trans_b)?);
+        let (layout, trans_a, trans_b) = forms(layout, trans_a, trans_b)?;
         // SAFETY: the caller vouches for the paths.
         let (a, b, c) = unsafe {
             let a = matrix("a, the path of A,", a, offset_a, lda)?;

@@ -176,7 +176,7 @@ impl Worker {
         RB: Send,
     {
         let fork = StackJob::<B, RB>::new(b);
-        let link = NonNull::from(&fork.job.link);
+        let link = fork.job.link();
         if !self.has_stack_for(link.addr().get()) {
             // SAFETY: nobody else has heard of the job.
             self.refuse_to_fork(unsafe { fork.take_closure() });
@@ -254,7 +254,7 @@ impl Worker {
         F: FnOnce(&Worker) -> R,
     {
         // SAFETY: whatever `a` forked was seen to as it unwound, so this is the newest job.
-        if unsafe { self.forks().pop(NonNull::from(&fork.job.link)) } || self.take_back(&fork.job) {
+        if unsafe { self.forks().pop(fork.job.link()) } || self.take_back(&fork.job) {
             // SAFETY: nobody else has the job, or ever will.
             drop_quietly(unsafe { fork.take_closure() });
         } else {
