@@ -425,6 +425,16 @@
 #define VGPU_FORK_LAYOUT 1
 
 /**
+ * The node has memory. In vgpu_node.flags.
+ */
+#define VGPU_NODE_HAS_MEMORY 1
+
+/**
+ * The process may allocate there; a cpuset may forbid it.
+ */
+#define VGPU_NODE_MEMORY_ALLOWED 2
+
+/**
  * Huge pages are asked for; the size is rounded up to 2 MiB. The system gives as many as it has.
  */
 #define VGPU_NODE_HUGE_PAGES 1
@@ -1021,6 +1031,130 @@ typedef struct vgpu_fork_job {
      */
     uint64_t done[6];
 } vgpu_fork_job;
+
+/**
+ * A machine, as the calling thread may use it. Set struct_size, cpu_size and node_size to the sizes of the three structs as the program
+ * was compiled; a newer library fills no more than that, and zeroes what it does not know. Sizes of caches are in bytes, and 0 where the
+ * system does not tell; where CPUs differ they are the ones with the least room for each CPU.
+ */
+typedef struct vgpu_topology {
+    /**
+     * sizeof(vgpu_topology); set by the caller.
+     */
+    uint32_t struct_size;
+    /**
+     * sizeof(vgpu_cpu); set by the caller.
+     */
+    uint32_t cpu_size;
+    /**
+     * sizeof(vgpu_node); set by the caller.
+     */
+    uint32_t node_size;
+    /**
+     * How many CPUs the thread may use.
+     */
+    uint32_t num_cpus;
+    /**
+     * How many NUMA nodes there are, at least 1.
+     */
+    uint32_t num_nodes;
+    /**
+     * How many workers a pool has by default: the CPUs, but no more than the cgroup's quota lets run.
+     */
+    uint32_t default_workers;
+    /**
+     * The data cache of the first level.
+     */
+    uint64_t l1d_bytes;
+    /**
+     * The cache of the second level, all of it.
+     */
+    uint64_t l2_bytes;
+    /**
+     * The cache of the third level, all of it.
+     */
+    uint64_t l3_bytes;
+    /**
+     * How many CPUs share an L2 cache; 0 where there is none.
+     */
+    uint32_t l2_sharers;
+    /**
+     * How many CPUs share an L3 cache; 0 where there is none.
+     */
+    uint32_t l3_sharers;
+    /**
+     * The size of a cache line in bytes.
+     */
+    uint32_t line_bytes;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+} vgpu_topology;
+
+/**
+ * A CPU, which is a hardware thread. Groups are numbered from 0, and mean nothing but that those with the same number share something.
+ */
+typedef struct vgpu_cpu {
+    /**
+     * The system's number.
+     */
+    uint32_t number;
+    /**
+     * The group that shares a core.
+     */
+    uint32_t core;
+    /**
+     * Which of its core's CPUs this is, from 0.
+     */
+    uint32_t thread;
+    /**
+     * The group that shares an L2 cache.
+     */
+    uint32_t l2;
+    /**
+     * The group that shares an L3 cache.
+     */
+    uint32_t l3;
+    /**
+     * The group in one package.
+     */
+    uint32_t package;
+    /**
+     * The NUMA node, by the system's number.
+     */
+    uint32_t node;
+    /**
+     * How strong the CPU is where there are several kinds; the strongest has 1024.
+     */
+    uint32_t capacity;
+} vgpu_cpu;
+
+/**
+ * A NUMA node: CPUs, memory, or both.
+ */
+typedef struct vgpu_node {
+    /**
+     * The system's number. Numbers may have gaps.
+     */
+    uint32_t number;
+    /**
+     * How many of its CPUs the thread may use.
+     */
+    uint32_t num_cpus;
+    /**
+     * VGPU_NODE_HAS_MEMORY and VGPU_NODE_MEMORY_ALLOWED, or 0.
+     */
+    uint32_t flags;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Its memory in bytes.
+     */
+    uint64_t memory_bytes;
+} vgpu_node;
 
 /**
  * One micropool of a set. Begin with vgpu_micropool_init(); zero means the default, where there is one.
@@ -2490,6 +2624,32 @@ VGPU_API int32_t vgpu_fork_take_back(struct vgpu_worker *worker,
  */
 VGPU_API void vgpu_fork_finish(struct vgpu_worker *worker,
                                struct vgpu_fork_job *job);
+
+/**
+ * Reads the machine: the CPUs that the calling thread may use, the NUMA nodes, and how far these are from each other.
+ *
+ *     vgpu_topology machine = {sizeof machine, sizeof(vgpu_cpu), sizeof(vgpu_node)};
+ *     vgpu_cpu cpus[256];
+ *     vgpu_node nodes[16];
+ *     uint32_t distances[16 * 16];
+ *     if (vgpu_topology_get(&machine, cpus, 256, nodes, 16, distances) == VGPU_OK) ...
+ *
+ * @param topology       where what is true of the whole goes; its three sizes are set
+ * @param cpus           where the CPUs go, ascending by number; may be NULL if cpu_capacity is 0
+ * @param cpu_capacity   how many there is room for; of more CPUs the first are told, topology->num_cpus says how many there are
+ * @param nodes          where the nodes go, ascending by number; may be NULL if node_capacity is 0
+ * @param node_capacity  how many there is room for; of more nodes the first are told
+ * @param distances      where the distance from the i-th node to the j-th goes: to i * node_capacity + j. 10 is within a node, 20 about
+ *                       twice as slow. May be NULL
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_AFFINITY. On failure nothing is written
+ * @note Thread safety: any thread. Reads the machine anew each time, which takes a millisecond or more.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_topology_get(struct vgpu_topology *topology,
+                                                      struct vgpu_cpu *cpus,
+                                                      uint32_t cpu_capacity,
+                                                      struct vgpu_node *nodes,
+                                                      uint32_t node_capacity,
+                                                      uint32_t *distances);
 
 /**
  * Fills a micropool with the defaults. Programs call the macro vgpu_micropool_init(), which knows the size.

@@ -204,6 +204,8 @@ typedef struct vgpu_pool_api {
     int32_t (*fork_take_back)(struct vgpu_worker *worker, struct vgpu_fork_job *job);
     /** vgpu_fork_finish() */
     void (*fork_finish)(struct vgpu_worker *worker, struct vgpu_fork_job *job);
+    /** vgpu_topology_get() */
+    vgpu_status (*topology_get)(struct vgpu_topology *topology, struct vgpu_cpu *cpus, uint32_t cpu_capacity, struct vgpu_node *nodes, uint32_t node_capacity, uint32_t *distances);
     /** vgpu_micropool_init_sized() */
     void (*micropool_init_sized)(struct vgpu_micropool *micropool, uint32_t size);
     /** vgpu_micropools_create() */
@@ -388,6 +390,7 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_fork_promote",
     "vgpu_fork_take_back",
     "vgpu_fork_finish",
+    "vgpu_topology_get",
     "vgpu_micropool_init_sized",
     "vgpu_micropools_create",
     "vgpu_micropools_destroy",
@@ -809,6 +812,10 @@ int32_t vgpu_fork_take_back(struct vgpu_worker *worker, struct vgpu_fork_job *jo
 void vgpu_fork_finish(struct vgpu_worker *worker, struct vgpu_fork_job *job) {
     if (vgpu_pool_loaded.fork_finish == NULL) { return; }
     vgpu_pool_loaded.fork_finish(worker, job);
+}
+vgpu_status vgpu_topology_get(struct vgpu_topology *topology, struct vgpu_cpu *cpus, uint32_t cpu_capacity, struct vgpu_node *nodes, uint32_t node_capacity, uint32_t *distances) {
+    if (vgpu_pool_loaded.topology_get == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.topology_get(topology, cpus, cpu_capacity, nodes, node_capacity, distances);
 }
 void vgpu_micropool_init_sized(struct vgpu_micropool *micropool, uint32_t size) {
     if (vgpu_pool_loaded.micropool_init_sized == NULL) { return; }

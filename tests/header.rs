@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The order in which the header presents its subjects. Files not named here follow, by name.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "mod",
     "status",
     "error",
@@ -38,6 +38,7 @@ const ORDER: [&str; 25] = [
     "gemm_packed",
     "gemm_files",
     "fork",
+    "topology",
 ];
 
 fn root() -> PathBuf {

@@ -465,7 +465,7 @@ static void use_graph(struct machine *m) {
 
 /* Calls that watch a pool or tune it. */
 static void watch(struct machine *m) {
-    switch (below(m, 9)) {
+    switch (below(m, 10)) {
     case 0: {
         char text[300];
         size_t length = 0, size = byte(m);
@@ -497,6 +497,18 @@ static void watch(struct machine *m) {
         well(vgpu_pool_limit_workers(m->pool, below(m, 5)));
         CHECK(vgpu_pool_active_workers(m->pool) <= vgpu_pool_num_workers(m->pool));
         break;
+    case 7: {
+        vgpu_cpu cpus[2];
+        vgpu_node nodes[2];
+        uint32_t distances[4];
+        vgpu_topology machine;
+        memset(&machine, 0, sizeof machine);
+        machine.struct_size = byte(m) % 4 == 0 ? byte(m) % sizeof machine : sizeof machine;
+        machine.cpu_size = byte(m) % 4 == 0 ? byte(m) % sizeof *cpus : sizeof *cpus;
+        machine.node_size = sizeof *nodes;
+        well(vgpu_topology_get(&machine, byte(m) % 8 == 0 ? NULL : cpus, below(m, 3), nodes, below(m, 3), byte(m) % 2 == 0 ? NULL : distances));
+        break;
+    }
     default: {
         size_t ran = 0;
         well(vgpu_pool_pump(m->pool, below(m, 4), (uint64_t)byte(m) * 1000, &ran));

@@ -527,8 +527,8 @@ class TestDrains(unittest.TestCase):
 
         with ThreadPool(1) as pool:
             core = pool._core
-            core._tokens = Tokens(core._tokens)
-            core._tokens.submitted = False
+            core.queue.tokens = Tokens(core.queue.tokens)
+            core.queue.tokens.submitted = False
             pool.submit(int)
             self.assertTrue(ran.wait(10))
 
@@ -537,10 +537,10 @@ class TestDrains(unittest.TestCase):
             for _ in range(5):
                 list(pool.map(time.sleep, [0.0005] * 50))
             deadline = time.monotonic() + 10
-            while len(pool._core._tokens) != 2 and time.monotonic() < deadline:
+            while len(pool._core.queue.tokens) != 2 and time.monotonic() < deadline:
                 time.sleep(0.01)
             time.sleep(0.02)
-            self.assertEqual(len(pool._core._tokens), 2)
+            self.assertEqual(len(pool._core.queue.tokens), 2)
 
 
 class TestStats(unittest.TestCase):
@@ -569,6 +569,18 @@ class TestTrace(unittest.TestCase):
                 pool.parallel_for(1000, lambda _: None, grain=1)
             with path.open() as file:
                 self.assertGreater(len(json.load(file)["traceEvents"]), 2)
+            pool.start_trace(100)
+            with self.assertRaises(VgpuError):
+                pool.start_trace()
+            with self.assertRaises(VgpuError):
+                pool.save_trace(path)
+            pool.parallel_for(10, lambda _: None, grain=1)
+            pool.stop_trace()
+            pool.save_trace(str(path))
+            with path.open() as file:
+                self.assertGreater(len(json.load(file)["traceEvents"]), 2)
+            with self.assertRaises(ValueError):
+                pool.stop_trace()
             with self.assertRaisesRegex(VgpuError, "nowhere"):
                 with pool.trace(pathlib.Path(folder, "nowhere", "trace.json")):
                     pass

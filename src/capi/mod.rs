@@ -29,5 +29,6 @@ pub mod sized;
 pub mod sort;
 pub mod stats;
 pub mod status;
+pub mod topology;
 pub mod trace;
 pub mod worker;

@@ -65,3 +65,26 @@ pub(super) unsafe fn init<T: Sized32>(place: *mut T, size: u32) {
         place.cast::<u32>().write(size);
     }
 }
+
+/// Writes as much of a struct as the caller's has room for, and zeroes the rest of it.
+///
+/// # Safety
+/// `size` bytes are writable at `place`.
+pub(super) unsafe fn write_sized<T: Copy>(place: *mut u8, size: usize, value: &T) {
+    // SAFETY: by contract, and no more is read than there is.
+    unsafe {
+        place.write_bytes(0, size);
+        ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), place, size.min(mem::size_of::<T>()));
+    }
+}
+
+/// The size of an output as the caller says it, which is at least `least`; `name` is the field that says it.
+pub(super) fn check_size(name: &str, size: u32, least: usize) -> Result<usize> {
+    match size as usize {
+        size if size >= least && size.is_multiple_of(8) => Ok(size),
+        _ => Err(error!(
+            InvalidArgument,
+            "{name} is {size}; set it to the size of the struct, which is a multiple of 8 and at least {least}"
+        )),
+    }
+}

@@ -2,12 +2,11 @@
 
 use super::error::{guard, null, required};
 use super::pool::vgpu_pool;
+use super::sized::{check_size, write_sized};
 use super::status::vgpu_status;
-use crate::error::{Result, error};
 use crate::pool::{Distance, Stats, WorkerStats};
 use core::ffi::c_char;
 use core::fmt::{self, Write};
-use core::mem;
 use core::ptr;
 
 /// The victim is on the same core. The first of the indices into vgpu_worker_stats.steals_tried and steals_done.
@@ -105,28 +104,6 @@ impl vgpu_worker_stats {
     }
 }
 
-/// Writes as much of a struct as the caller's has room for, and zeroes the rest of it.
-///
-/// # Safety
-/// `size` bytes are writable at `place`.
-unsafe fn write_sized<T: Copy>(place: *mut u8, size: usize, value: &T) {
-    // SAFETY: by contract, and no more is read than there is.
-    unsafe {
-        place.write_bytes(0, size);
-        ptr::copy_nonoverlapping(ptr::from_ref(value).cast::<u8>(), place, size.min(mem::size_of::<T>()));
-    }
-}
-
-fn check_size(name: &str, size: u32, least: usize) -> Result<usize> {
-    match size as usize {
-        size if size >= least && size.is_multiple_of(8) => Ok(size),
-        _ => Err(error!(
-            InvalidArgument,
-            "vgpu_stats.{name} is {size}; set it to the size of the struct, which is a multiple of 8 and at least {least}"
-        )),
-    }
-}
-
 /// Reads what a pool's workers have done. Costs a few loads for each worker, and disturbs nobody: the counts are those of a moment
 /// ago, and exact about everything that the caller has waited for.
 ///
@@ -151,8 +128,8 @@ pub unsafe extern "C" fn vgpu_pool_stats(
     guard(|| {
         let pool = required(pool, "pool")?;
         let given = *required(stats, "stats")?;
-        let size = check_size("struct_size", given.struct_size, 16)?;
-        let stride = check_size("worker_size", given.worker_size, 8)?;
+        let size = check_size("vgpu_stats.struct_size", given.struct_size, 16)?;
+        let stride = check_size("vgpu_stats.worker_size", given.worker_size, 8)?;
         if workers.is_null() && capacity != 0 {
             return Err(null("workers, with a capacity above 0,"));
         }

@@ -16,25 +16,37 @@ from typing import Any, Optional
 from . import _gemm
 from ._core import current_worker
 from ._future import Future
+from ._latency import Latency, LatencyReport
 from ._loop import range_signature
 from ._native import RangeFunction, VgpuError, available_cpus as _available_cpus, version as native_version
-from ._pool import PrioritizedPool, ThreadPool
+from ._numa import NumaReport, numa_empty, numa_report
+from ._pool import PoolView, ThreadPool
 from ._stats import PoolStats, WorkerStats
+from ._topology import Cpu, Node, Topology, topology
 
 __version__ = native_version()
 __all__ = [
+    "Cpu",
     "Future",
+    "Latency",
+    "LatencyReport",
+    "Node",
+    "NumaReport",
     "PoolStats",
-    "PrioritizedPool",
+    "PoolView",
     "RangeFunction",
     "ThreadPool",
+    "Topology",
     "VgpuError",
     "WorkerStats",
     "available_cpus",
     "current_worker",
     "gemm",
     "native_version",
+    "numa_empty",
+    "numa_report",
     "range_signature",
+    "topology",
 ]
 
 

@@ -1,7 +1,8 @@
 """A pool as its tasks and threads see it: the queue of Python tasks, the workers that run them, and the end of it all.
 
-Python tasks wait in a queue here. What goes to the native pool is a *drain*: a native task that takes the interpreter's
-lock once and then runs queued tasks until there are none. There are as many *tokens* as workers, and a drain holds one.
+Python tasks wait in a :class:`Queue`. What goes to the native pool is a *drain*: a native task that takes the interpreter's
+lock once and then runs queued tasks until there are none. A queue has as many *tokens* as there are workers that may run its tasks, and
+a drain holds one. Tasks that are bound to a NUMA node have a queue and drains of their own, bound to the node.
 
 * Submitting appends the task to the queue, and then takes a token if there is one and starts a drain with it. If there is
   none, all drains are under way.
@@ -16,7 +17,6 @@ run for a while goes to the end of the native queue, so that loops and matrix pr
 from __future__ import annotations
 
 import atexit
-import collections
 import concurrent.futures
 import concurrent.futures.thread
 import contextlib
@@ -25,23 +25,21 @@ import os
 import sys
 import threading
 import time
-from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterator, Optional, Set, Tuple
 
 from . import _native
 from ._future import Future, Item, mark_worker, run_item
+from ._queue import NORMAL, Queue
+from ._topology import topology
 
 #: How long a drain runs before it lets other native tasks have their turn.
 _TURN_SECONDS = 0.001
 
-#: The lanes of the queue, the most urgent first, as the native library names them.
-PRIORITIES = ("max", "high", "normal", "low")
-_NORMAL = PRIORITIES.index("normal")
-#: One task in so many is taken from a lane whose turn it is, so that the less urgent are not starved.
-_FAIR_TURN = 16
-
 Initializer = Tuple[Callable[..., object], Tuple[Any, ...]]
 
+#: What the native library's callbacks are passed, and what it stands for.
 _cores: Dict[int, Core] = {}
+_drained: Dict[int, Tuple[Core, Queue]] = {}
 _keys = itertools.count(1)
 _exiting = False
 _this_thread = threading.local()
@@ -59,40 +57,6 @@ def current_worker() -> Optional[int]:
     return index
 
 
-class Lanes:
-    """A queue with priorities. Each operation is atomic as those of its deques are."""
-
-    def __init__(self) -> None:
-        self._lanes: Tuple[Deque[Item], ...] = tuple(collections.deque() for _ in PRIORITIES)
-        self._taken = 0
-
-    def append(self, item: Item, lane: int) -> None:
-        self._lanes[lane].append(item)
-
-    def take(self) -> Optional[Item]:
-        """The oldest task of the most urgent lane that has one; None if all are empty."""
-        self._taken += 1
-        if self._taken % _FAIR_TURN == 0:
-            try:
-                return self._lanes[self._taken // _FAIR_TURN % len(PRIORITIES)].popleft()
-            except IndexError:
-                pass
-        for lane in self._lanes:
-            if lane:
-                try:
-                    return lane.popleft()
-                except IndexError:
-                    continue
-        return None
-
-    def __bool__(self) -> bool:
-        return any(self._lanes)
-
-    def clear(self) -> None:
-        for lane in self._lanes:
-            lane.clear()
-
-
 class Core:
     def __init__(
         self, num_workers: int, flags: int, stack_size: int, name: str, initializer: Optional[Initializer], may_run_here: bool
@@ -104,7 +68,6 @@ class Core:
         self.may_run_here = may_run_here and initializer is None
         self.unfinished: Set[Future[Any]] = set()
         self.refusal: Optional[BaseException] = None
-        self._queue = Lanes()
         self._lock = threading.Lock()
         self._thread: Optional[threading.Thread] = None
         self._has_ended = threading.Event()
@@ -122,11 +85,13 @@ class Core:
         self.num_workers: int = _native.pool_num_workers(self._address)
         # Each worker counts for itself.
         self.python_tasks = [0] * self.num_workers
+        #: Tasks that may run anywhere.
+        self.queue = self._new_queue(Queue(self.num_workers))
+        self._node_queues: Dict[int, Queue] = {}
         # Tasks may be submitted until the native pool's end begins.
         self._is_open = True
         self._num_users = 0
         self._unused = threading.Event()
-        self._tokens: List[None] = [None] * self.num_workers
 
     @contextlib.contextmanager
     def native(self) -> Iterator[int]:
@@ -150,17 +115,46 @@ class Core:
 
     # ---- submitting ----
 
+    def _new_queue(self, queue: Queue) -> Queue:
+        _drained[queue.key] = (self, queue)
+        return queue
+
+    def queue_of_node(self, node: int) -> Queue:
+        """The queue of what is bound to a node, if the pool has workers there."""
+        with self.native() as pool:
+            queue = self._node_queues.get(node)
+            if queue is None:
+                # The library knows best whether it would take such a task, and why not.
+                _native.check(_native.submit_on(pool, node, _nothing, 0))
+                workers = self._workers_on(pool, node)
+                queue = self._new_queue(Queue(len(workers), node, workers))
+                queue = self._node_queues.setdefault(node, queue)
+        return queue
+
+    def _workers_on(self, pool: int, node: int) -> FrozenSet[int]:
+        machine = topology()
+        # On a machine with one node every worker is there, pinned or not.
+        node_of_cpu = {cpu.number: cpu.node for cpu in machine.cpus}
+        only = machine.nodes[0].number if len(machine.nodes) == 1 else None
+        _, workers = _native.stats_of(pool)
+        return frozenset(i for i, worker in enumerate(workers) if node_of_cpu.get(worker.cpu, only) == node)
+
     def submit(
-        self, function: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any], may_run_here: bool, lane: int = _NORMAL
-    ) -> Future[Any]:
+        self, function: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any], may_run_here: bool,
+        queue: Optional[Queue] = None, lane: int = NORMAL,
+    ) -> Future[Any]:  # fmt: skip
         if self.refusal is not None:
             raise self.refusal_now()
         item: Item = []
         future: Future[Any] = Future(item, self.unfinished, may_run_here)
+        if queue is None:
+            queue = self.queue
+        elif queue.workers is not None:
+            future._bind(queue.workers)
         item.append((future, function, args, kwargs))
         self.unfinished.add(future)
-        self._queue.append(item, lane)
-        error = self._start_drain() if self._tokens else None
+        queue.append(item, lane)
+        error = self._start_drain(queue) if queue.tokens else None
         if error is not None:
             # Perhaps the pool was shut down meanwhile. A drain may have been quicker; then all is well.
             try:
@@ -171,28 +165,26 @@ class Core:
             raise error
         return future
 
-    def _start_drain(self) -> Optional[BaseException]:
+    def _start_drain(self, queue: Queue) -> Optional[BaseException]:
         """Starts a drain if there is a token. Returns what kept the native pool from taking it."""
         with self._lock:
             if not self._is_open:
                 return self.refusal_now()
             try:
-                self._tokens.pop()
+                queue.tokens.pop()
             except IndexError:
                 return None
-            status = self._submit_drain()
+            status = self._submit_drain(queue)
             if status == _native.OK:
                 return None
-            self._tokens.append(None)
+            queue.tokens.append(None)
             return _native.error_of(status)
 
-    def _submit_drain(self) -> int:
-        status: int = _native.pool_submit(self._address, _drain, self._key, None, None)
-        return status
+    def _submit_drain(self, queue: Queue) -> int:
+        return _native.submit_on(self._address, queue.node, _drain, queue.key)
 
-    def drain(self) -> None:
+    def drain(self, queue: Queue) -> None:
         """Runs queued tasks, on a worker."""
-        queue = self._queue
         index = current_worker() or 0
         turn_ends = time.monotonic() + _TURN_SECONDS
         while True:
@@ -205,14 +197,14 @@ class Core:
                 # Not kept until the next one comes.
                 del item
                 if time.monotonic() >= turn_ends and queue:
-                    if self._submit_drain() == _native.OK:
+                    if self._submit_drain(queue) == _native.OK:
                         return
                     turn_ends = time.monotonic() + _TURN_SECONDS
-            self._tokens.append(None)
+            queue.tokens.append(None)
             if not queue:
                 return
             try:
-                self._tokens.pop()
+                queue.tokens.pop()
             except IndexError:
                 return
 
@@ -265,7 +257,7 @@ class Core:
         if self._lock.acquire(blocking=False):
             try:
                 if self._is_open:
-                    _native.pool_submit(self._address, _shut_down, self._key, None, None)
+                    _native.submit_on(self._address, None, _shut_down, self._key)
             finally:
                 self._lock.release()
 
@@ -274,13 +266,18 @@ class Core:
         # Runs what was accepted: each queued task has a drain.
         _native.pool_destroy(self._address)
         _cores.pop(self._key, None)
+        for queue in self._queues():
+            _drained.pop(queue.key, None)
         self._has_ended.set()
+
+    def _queues(self) -> Tuple[Queue, ...]:
+        return (self.queue, *self._node_queues.values())
 
     def worker_started(self, index: int) -> None:
         _native.keep_thread_state()
         _this_thread.core = self
-        mark_worker(self.unfinished)
         _this_thread.index = index
+        mark_worker(self.unfinished, index)
         threading.current_thread().name = f"{self.name}-{index}"
         # As threading.Thread does, so that debuggers and coverage tools see the tasks.
         trace, profile = getattr(threading, "_trace_hook", None), getattr(threading, "_profile_hook", None)
@@ -319,14 +316,20 @@ class Core:
         for future in list(self.unfinished):
             future.abandon(self.refusal_now())
         self.unfinished.clear()
-        self._queue.clear()
+        for queue in self._queues():
+            queue.clear()
 
 
 # ---- what the library and the interpreter call ----
 
 
 def _run_drain(_worker: Optional[int], key: int) -> int:
-    _cores[key].drain()
+    core, queue = _drained[key]
+    core.drain(queue)
+    return 0
+
+
+def _run_nothing(_worker: Optional[int], _key: Optional[int]) -> int:
     return 0
 
 
@@ -348,6 +351,7 @@ def _stop_worker(_key: int, _index: int) -> None:
 
 # One of each for all pools, and for ever: a callback that was freed could still be called.
 _drain = _native.TaskFunction(_run_drain)
+_nothing = _native.TaskFunction(_run_nothing)
 _shut_down = _native.TaskFunction(_run_shut_down)
 _on_worker_start = _native.WorkerHook(_start_worker)
 _on_worker_stop = _native.WorkerHook(_stop_worker)
@@ -365,6 +369,7 @@ def _in_forked_child() -> None:
     for core in list(_cores.values()):
         core.forked()
     _cores.clear()
+    _drained.clear()
     _this_thread.__dict__.clear()
 
 

@@ -16,7 +16,7 @@ import concurrent.futures
 import sys
 import threading
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Set, Tuple, TypeVar
 
 __all__ = ["Future", "Item", "run_item"]
 
@@ -33,9 +33,10 @@ _LAZY: Dict[str, Callable[[], Any]] = {"_condition": threading.Condition, "_wait
 _this_thread = threading.local()
 
 
-def mark_worker(unfinished: Set[Future[Any]]) -> None:
-    """Says that the calling thread is a worker of the pool with these tasks."""
+def mark_worker(unfinished: Set[Future[Any]], index: int) -> None:
+    """Says that the calling thread is this worker of the pool with these tasks."""
     _this_thread.unfinished = unfinished
+    _this_thread.index = index
 
 
 class Future(concurrent.futures.Future[T]):
@@ -44,12 +45,18 @@ class Future(concurrent.futures.Future[T]):
     _state = PENDING
     _result: Any = None
     _exception: Optional[BaseException] = None
+    _workers: Optional[FrozenSet[int]] = None
 
     def __init__(self, item: Item, unfinished: Set[Future[Any]], may_run_here: bool) -> None:
         # The base class's attributes come when they are asked for: see __getattr__.
         self._item = item
         self._unfinished = unfinished
         self._may_run_here = may_run_here
+
+    def _bind(self, workers: FrozenSet[int]) -> None:
+        """Says that only these workers may run the task, and so nobody else who waits for it."""
+        self._workers = workers
+        self._may_run_here = False
 
     def __getattr__(self, name: str) -> Any:
         make = _LAZY.get(name)
@@ -67,11 +74,10 @@ class Future(concurrent.futures.Future[T]):
         task and there is no timeout, the calling thread runs it: see ``ThreadPool(run_in_waiter=...)``.
         """
         try:
+            if self._state != FINISHED and timeout is None and self._can_run_here():
+                run_item(self._item)
             if self._state != FINISHED:
-                if timeout is None and self._can_run_here():
-                    run_item(self._item)
-                if self._state != FINISHED:
-                    return super().result(timeout)
+                return super().result(timeout)
             if self._exception is None:
                 return self._result  # type: ignore[no-any-return]
             raise self._exception
@@ -86,11 +92,10 @@ class Future(concurrent.futures.Future[T]):
     def exception(self, timeout: Optional[float] = None) -> Optional[BaseException]:
         """The exception that the task ended with, or None. Waits as :meth:`result` does."""
         try:
+            if self._state != FINISHED and timeout is None and self._can_run_here():
+                run_item(self._item)
             if self._state != FINISHED:
-                if timeout is None and self._can_run_here():
-                    run_item(self._item)
-                if self._state != FINISHED:
-                    return super().exception(timeout)
+                return super().exception(timeout)
             return self._exception
         finally:
             # As in result().
@@ -125,8 +130,12 @@ class Future(concurrent.futures.Future[T]):
         return True
 
     def _can_run_here(self) -> bool:
+        if self._may_run_here:
+            return True
         # A worker that waits for a task of its own pool might be the only one who could run it.
-        return self._may_run_here or getattr(_this_thread, "unfinished", None) is self._unfinished
+        if getattr(_this_thread, "unfinished", None) is not self._unfinished:
+            return False
+        return self._workers is None or _this_thread.index in self._workers
 
     def finish(self, result: Any, exception: Optional[BaseException]) -> None:
         """Sets the outcome and wakes whoever waits. Called once, by whoever runs the task."""
@@ -144,7 +153,6 @@ class Future(concurrent.futures.Future[T]):
                     waiter.add_exception(self)
             self._condition.notify_all()
         self._invoke_callbacks()
-
 
     def abandon(self, exception: BaseException) -> None:
         """Sets the outcome in a forked child, where nobody else can be waiting and locks may be held by nobody who is left."""

@@ -9,7 +9,7 @@ import ctypes
 import os
 import pathlib
 from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 
 ABI_VERSION = 1
 OK = 0
@@ -59,6 +59,96 @@ class PoolConfig(ctypes.Structure):
         ("on_worker_start", WorkerHook),
         ("on_worker_stop", WorkerHook),
         ("worker_user_data", c_void_p),
+    ]
+
+
+BIND_NODE = 2
+
+
+class TaskOptions(ctypes.Structure):
+    """vgpu_task_options."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("priority", c_uint32),
+        ("binding", c_uint32),
+        ("place", c_uint32),
+        ("cpus", c_void_p),
+        ("num_cpu_words", c_size_t),
+    ]
+
+
+class Topology(ctypes.Structure):
+    """vgpu_topology."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("cpu_size", c_uint32),
+        ("node_size", c_uint32),
+        ("num_cpus", c_uint32),
+        ("num_nodes", c_uint32),
+        ("default_workers", c_uint32),
+        ("l1d_bytes", c_uint64),
+        ("l2_bytes", c_uint64),
+        ("l3_bytes", c_uint64),
+        ("l2_sharers", c_uint32),
+        ("l3_sharers", c_uint32),
+        ("line_bytes", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class Cpu(ctypes.Structure):
+    """vgpu_cpu."""
+
+    _fields_ = [
+        ("number", c_uint32),
+        ("core", c_uint32),
+        ("thread", c_uint32),
+        ("l2", c_uint32),
+        ("l3", c_uint32),
+        ("package", c_uint32),
+        ("node", c_uint32),
+        ("capacity", c_uint32),
+    ]
+
+
+NODE_HAS_MEMORY = 1
+NODE_MEMORY_ALLOWED = 2
+
+
+class Node(ctypes.Structure):
+    """vgpu_node."""
+
+    _fields_ = [
+        ("number", c_uint32),
+        ("num_cpus", c_uint32),
+        ("flags", c_uint32),
+        ("reserved", c_uint32),
+        ("memory_bytes", c_uint64),
+    ]
+
+
+NODE_HUGE_PAGES = 1
+NODE_STRICT = 2
+
+
+class NodeReport(ctypes.Structure):
+    """vgpu_node_report."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("node", c_uint32),
+        ("verified_by", c_uint32),
+        ("policy_refused", c_uint32),
+        ("page_bytes", c_uint64),
+        ("pages", c_uint64),
+        ("pages_there", c_uint64),
+        ("pages_elsewhere", c_uint64),
+        ("pages_absent", c_uint64),
+        ("pages_unknown", c_uint64),
+        ("spill_node", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -155,7 +245,17 @@ pool_config_init = _declare("vgpu_pool_config_init_sized", None, POINTER(PoolCon
 pool_create = _declare("vgpu_pool_create", c_int32, POINTER(PoolConfig), POINTER(c_void_p))
 pool_destroy = _declare("vgpu_pool_destroy", c_int32, c_void_p)
 pool_num_workers = _declare("vgpu_pool_num_workers", c_uint32, c_void_p)
-pool_submit = _declare("vgpu_pool_submit", c_int32, c_void_p, TaskFunction, c_void_p, c_void_p, c_void_p)
+_pool_submit = _declare("vgpu_pool_submit", c_int32, c_void_p, TaskFunction, c_void_p, c_void_p, c_void_p)
+_pool_submit_with = _declare(
+    "vgpu_pool_submit_with", c_int32, c_void_p, POINTER(TaskOptions), TaskFunction, c_void_p, c_void_p, c_void_p
+)
+_topology_get = _declare(
+    "vgpu_topology_get", c_int32, POINTER(Topology), POINTER(Cpu), c_uint32, POINTER(Node), c_uint32, POINTER(c_uint32)
+)
+_node_alloc = _declare("vgpu_node_alloc", c_int32, c_size_t, c_uint32, c_uint32, POINTER(c_void_p))
+_node_alloc_interleaved = _declare("vgpu_node_alloc_interleaved", c_int32, c_size_t, c_uint32, POINTER(c_void_p))
+node_free = _declare("vgpu_node_free", c_int32, c_void_p)
+_node_report_get = _declare("vgpu_node_report_get", c_int32, c_void_p, POINTER(NodeReport))
 _pool_stats = _declare("vgpu_pool_stats", c_int32, c_void_p, POINTER(Stats), POINTER(WorkerStats), c_uint32)
 _pool_report = _declare("vgpu_pool_report", c_int32, c_void_p, c_char_p, c_size_t, POINTER(c_size_t))
 pool_trace_start = _declare("vgpu_pool_trace_start", c_int32, c_void_p, c_size_t)
@@ -211,6 +311,49 @@ def check(status: int) -> None:
     """Raises what a failed call means."""
     if status != OK:
         raise error_of(status)
+
+
+def submit_on(pool: int, node: Optional[int], function: Any, user_data: int) -> int:
+    """Submits a native task that nobody waits for, to the workers of a NUMA node, or, with None, to any. Returns the status."""
+    status: int
+    if node is None:
+        status = _pool_submit(pool, function, user_data, None, None)
+    else:
+        options = TaskOptions(struct_size=ctypes.sizeof(TaskOptions), binding=BIND_NODE, place=node)
+        status = _pool_submit_with(pool, byref(options), function, user_data, None, None)
+    return status
+
+
+def topology() -> Tuple[Topology, List[Cpu], List[Node], List[List[int]]]:
+    """The machine, its CPUs, its NUMA nodes, and the distance from each node to each."""
+    cpu_room, node_room = 256, 16
+    while True:
+        machine = Topology(ctypes.sizeof(Topology), ctypes.sizeof(Cpu), ctypes.sizeof(Node))
+        cpus, nodes, distances = (Cpu * cpu_room)(), (Node * node_room)(), (c_uint32 * node_room**2)()
+        check(_topology_get(byref(machine), cpus, cpu_room, nodes, node_room, distances))
+        num_cpus, num_nodes = machine.num_cpus, machine.num_nodes
+        if num_cpus <= cpu_room and num_nodes <= node_room:
+            rows = [list(distances[i * node_room : i * node_room + num_nodes]) for i in range(num_nodes)]
+            return machine, list(cpus[:num_cpus]), list(nodes[:num_nodes]), rows
+        cpu_room, node_room = max(cpu_room, num_cpus), max(node_room, num_nodes)
+
+
+def node_alloc(num_bytes: int, node: Optional[int], flags: int) -> int:
+    """The address of new memory on a node, or, with None, spread over all of them."""
+    memory = c_void_p()
+    if node is None:
+        check(_node_alloc_interleaved(num_bytes, flags, byref(memory)))
+    else:
+        check(_node_alloc(num_bytes, node, flags, byref(memory)))
+    assert memory.value is not None
+    return memory.value
+
+
+def node_report(address: int) -> NodeReport:
+    """Where the pages of such memory are."""
+    report = NodeReport(ctypes.sizeof(NodeReport))
+    check(_node_report_get(address, byref(report)))
+    return report
 
 
 def stats_of(pool: int) -> Tuple[Stats, List[WorkerStats]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import contextlib
 import itertools
+import operator
 import os
-import time
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Iterable, Iterator, Optional, Tuple, Type, TypeVar, Union
 
 from . import _gemm, _loop, _native
-from ._core import PRIORITIES, Core
+from ._core import Core
 from ._future import Future
+from ._latency import LatencyReport, measure
+from ._map import map_calls
+from ._queue import NORMAL, PRIORITIES, Queue
 from ._stats import PoolStats, pool_stats
 
 T = TypeVar("T")
@@ -22,7 +24,61 @@ T = TypeVar("T")
 _names = itertools.count()
 
 
-class ThreadPool(concurrent.futures.Executor):
+class TaskExecutor(concurrent.futures.Executor):
+    """What submits tasks to a pool: the pool itself, and its views."""
+
+    _core: Core
+    #: None: the queue of what may run anywhere.
+    _queue: Optional[Queue] = None
+    _lane: int = NORMAL
+
+    def _pool(self) -> ThreadPool:
+        raise NotImplementedError
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Schedules ``fn(*args, **kwargs)`` and returns its future. Tasks are begun in the order they were submitted in."""
+        core = self._core
+        return core.submit(fn, args, kwargs, core.may_run_here, self._queue, self._lane)
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: Optional[float] = None,
+        chunksize: int = 1,
+        buffersize: Optional[int] = None,
+    ) -> Iterator[T]:
+        """As ``map(fn, *iterables)``, with the calls made by the pool; the results come in order.
+
+        Arguments are collected at once, or, with a ``buffersize``, as results are taken. ``chunksize`` calls make one task: more
+        is quicker for short calls. If a result is not there ``timeout`` seconds after the call of ``map``, ``next()``
+        raises ``TimeoutError``. An exception of a call is raised where its result would come.
+        """
+        return map_calls(self, fn, iterables, timeout, chunksize, buffersize)
+
+    def prioritized(self, priority: str) -> PoolView:
+        """An executor that submits to this pool with another priority: ``"max"``, ``"high"``, ``"normal"`` or ``"low"``.
+
+        Workers take the most urgent task first; every 16th task is taken from one priority after the other, so that none starves.
+        """
+        if priority not in PRIORITIES:
+            raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, and is {priority!r}")
+        return PoolView(self._pool(), PRIORITIES.index(priority), self._queue)
+
+    def on_node(self, node: int) -> PoolView:
+        """An executor whose tasks run on the workers of a NUMA node only, by its number in ``topology().nodes``.
+
+        The pool must have workers pinned to CPUs of the node (``pin=True``), or ``ValueError`` says where its workers are; on a machine with
+        one node, all are there. No thread that waits for such a task runs it, unless it is a worker of that node. So a task
+        should not wait for one that is bound to another node, whose workers may all be waiting for this one.
+        """
+        number = operator.index(node)
+        if not 0 <= number < 1 << 32:
+            raise ValueError(f"node is {number}; topology().nodes has the numbers there are")
+        return PoolView(self._pool(), self._lane, self._core.queue_of_node(number))
+
+
+class ThreadPool(TaskExecutor):
     """A pool of native worker threads that runs Python functions, native loops and matrix products.
 
     It is a ``concurrent.futures.Executor``: what works with ``ThreadPoolExecutor`` works with it, ``as_completed``, ``wait`` and
@@ -68,7 +124,7 @@ class ThreadPool(concurrent.futures.Executor):
             None if initializer is None else (initializer, initargs),
             run_in_waiter,
         )
-        weakref.finalize(self, self._core.collected).atexit = False
+        setattr(weakref.finalize(self, self._core.collected), "atexit", False)
 
     def __repr__(self) -> str:
         state = "" if self._core.refusal is None else ", shut down"
@@ -77,33 +133,15 @@ class ThreadPool(concurrent.futures.Executor):
     def __reduce__(self) -> Any:
         raise TypeError("a ThreadPool cannot be pickled: its threads belong to this process. Make one in each process")
 
+    def _pool(self) -> ThreadPool:
+        return self
+
     @property
     def num_threads(self) -> int:
         """How many workers the pool has."""
         return self._core.num_workers
 
-    # ---- concurrent.futures.Executor ----
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Schedules ``fn(*args, **kwargs)`` and returns its future. Tasks are begun in the order they were submitted in."""
-        core = self._core
-        return core.submit(fn, args, kwargs, core.may_run_here)
-
-    def map(
-        self,
-        fn: Callable[..., T],
-        *iterables: Iterable[Any],
-        timeout: Optional[float] = None,
-        chunksize: int = 1,
-        buffersize: Optional[int] = None,
-    ) -> Iterator[T]:
-        """As ``map(fn, *iterables)``, with the calls made by the pool; the results come in order.
-
-        Arguments are collected at once, or, with a ``buffersize``, as results are taken. ``chunksize`` calls make one task: more
-        is quicker for short calls. If a result is not there ``timeout`` seconds after the call of ``map``, ``next()``
-        raises ``TimeoutError``. An exception of a call is raised where its result would come.
-        """
-        return _map(self, fn, iterables, timeout, chunksize, buffersize)
+    # ---- concurrent.futures.Executor: submit and map come from TaskExecutor ----
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more tasks. Those submitted are still run, unless ``cancel_futures`` drops the ones not begun.
@@ -126,15 +164,6 @@ class ThreadPool(concurrent.futures.Executor):
         """Waits until every task submitted so far, and every task these submit, is done. Failures stay with their futures."""
         self._core.wait_all()
 
-    def prioritized(self, priority: str) -> PrioritizedPool:
-        """An executor that submits to this pool with another priority: ``"max"``, ``"high"``, ``"normal"`` or ``"low"``.
-
-        Workers take the most urgent task first; every 16th task is taken from one priority after the other, so that none starves.
-        """
-        if priority not in PRIORITIES:
-            raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, and is {priority!r}")
-        return PrioritizedPool(self, PRIORITIES.index(priority))
-
     def stats(self) -> PoolStats:
         """What the workers have done since the pool was made."""
         with self._core.native() as pool:
@@ -145,23 +174,42 @@ class ThreadPool(concurrent.futures.Executor):
         with self._core.native() as pool:
             return _native.report_of(pool)
 
-    @contextlib.contextmanager
-    def trace(self, path: Union[str, os.PathLike[str]], events_per_worker: int = 0) -> Iterator[None]:
-        """Records what the workers do in the ``with`` block, and writes it to a file for https://ui.perfetto.dev.
+    def latency(self, count: int = 500) -> LatencyReport:
+        """Measures how quickly the pool answers, each of three things ``count`` times; ``print`` makes a table of it.
+
+        It takes about 1.5 ms times ``count``. What else the pool runs meanwhile is measured along.
+        """
+        return measure(self, count)
+
+    def start_trace(self, events_per_worker: int = 0) -> None:
+        """Begins to record what the workers do. The trace before is forgotten.
 
         It shows native tasks: loops, products, and turns at the queue of Python tasks. Each worker's log has room for
-        ``events_per_worker`` events of 64 bytes (0: 16384); what comes when it is full is counted and left out.
+        ``events_per_worker`` events of 64 bytes (0: what there is, or 16384); what comes when it is full is counted and left out.
         """
-        core = self._core
-        with core.native() as pool:
+        with self._core.native() as pool:
             _native.check(_native.pool_trace_start(pool, events_per_worker))
+
+    def stop_trace(self) -> None:
+        """Ends the recording. What is under way is not in the trace."""
+        with self._core.native() as pool:
+            _native.check(_native.pool_trace_stop(pool))
+
+    def save_trace(self, path: Union[str, os.PathLike[str]]) -> None:
+        """Writes the last trace to a file, for https://ui.perfetto.dev."""
+        with self._core.native() as pool:
+            _native.check(_native.pool_trace_write(pool, os.fsencode(path)))
+
+    @contextlib.contextmanager
+    def trace(self, path: Union[str, os.PathLike[str]], events_per_worker: int = 0) -> Iterator[None]:
+        """Records what the workers do in the ``with`` block, and saves it: :meth:`start_trace`, :meth:`stop_trace`,
+        :meth:`save_trace`."""
+        self.start_trace(events_per_worker)
         try:
             yield
         finally:
-            with core.native() as pool:
-                _native.check(_native.pool_trace_stop(pool))
-        with core.native() as pool:
-            _native.check(_native.pool_trace_write(pool, os.fsencode(path)))
+            self.stop_trace()
+        self.save_trace(path)
 
     def parallel_for(
         self, indices: Union[int, range], body: Any, *, data: Any = None, grain: int = 0
@@ -205,92 +253,22 @@ class ThreadPool(concurrent.futures.Executor):
             return _gemm.gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
 
 
-class PrioritizedPool(concurrent.futures.Executor):
-    """A pool whose tasks have another priority. Made by :meth:`ThreadPool.prioritized`; it is ended with its pool."""
+class PoolView(TaskExecutor):
+    """A pool whose tasks have another priority or a NUMA node. Made by :meth:`ThreadPool.prioritized` and
+    :meth:`ThreadPool.on_node`; it is ended with its pool."""
 
-    def __init__(self, pool: ThreadPool, lane: int) -> None:
-        self._pool = pool
+    def __init__(self, pool: ThreadPool, lane: int, queue: Optional[Queue]) -> None:
+        self._whole = pool
+        self._core = pool._core
         self._lane = lane
+        self._queue = queue
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """As :meth:`ThreadPool.submit`."""
-        core = self._pool._core
-        return core.submit(fn, args, kwargs, core.may_run_here, self._lane)
+    def __repr__(self) -> str:
+        node = "" if self._queue is None else f", node {self._queue.node}"
+        return f"<vgpu_runtime.PoolView of {self._whole!r}: priority {PRIORITIES[self._lane]!r}{node}>"
 
-    def map(
-        self,
-        fn: Callable[..., T],
-        *iterables: Iterable[Any],
-        timeout: Optional[float] = None,
-        chunksize: int = 1,
-        buffersize: Optional[int] = None,
-    ) -> Iterator[T]:
-        """As :meth:`ThreadPool.map`."""
-        return _map(self, fn, iterables, timeout, chunksize, buffersize)
+    def _pool(self) -> ThreadPool:
+        return self._whole
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Does nothing: the pool's own ``shutdown`` is meant for that."""
-
-
-def _map(
-    executor: concurrent.futures.Executor,
-    fn: Callable[..., T],
-    iterables: Sequence[Iterable[Any]],
-    timeout: Optional[float],
-    chunksize: int,
-    buffersize: Optional[int],
-) -> Iterator[T]:
-    if chunksize < 1:
-        raise ValueError(f"chunksize must be at least 1, and is {chunksize}")
-    if buffersize is not None and buffersize < 1:
-        raise ValueError(f"buffersize must be at least 1, and is {buffersize}")
-    deadline = None if timeout is None else time.monotonic() + timeout
-    chunks = _chunks(zip(*iterables), chunksize)
-    ahead = None if buffersize is None else -(-buffersize // chunksize)
-    futures: Deque[concurrent.futures.Future[List[T]]] = collections.deque(
-        executor.submit(_call_chunk, fn, chunk) for chunk in itertools.islice(chunks, ahead)
-    )
-    # The generator holds the pool weakly, as the standard one does, so that it cannot keep it alive.
-    return _results(futures, deadline, weakref.ref(executor), fn, chunks)
-
-
-def _chunks(calls: Iterable[Tuple[Any, ...]], size: int) -> Iterator[Sequence[Tuple[Any, ...]]]:
-    calls = iter(calls)
-    while True:
-        chunk = list(itertools.islice(calls, size))
-        if not chunk:
-            return
-        yield chunk
-
-
-def _call_chunk(function: Callable[..., T], calls: Sequence[Tuple[Any, ...]]) -> List[T]:
-    return [function(*args) for args in calls]
-
-
-def _results(
-    futures: Deque[concurrent.futures.Future[List[T]]],
-    deadline: Optional[float],
-    pool_ref: weakref.ref[concurrent.futures.Executor],
-    function: Callable[..., T],
-    chunks: Iterator[Sequence[Tuple[Any, ...]]],
-) -> Iterator[T]:
-    try:
-        while futures:
-            # With a buffer size, the next chunk is submitted when one is taken.
-            pool = pool_ref()
-            following = next(chunks, None) if pool is not None else None
-            if pool is not None and following is not None:
-                futures.append(pool.submit(_call_chunk, function, following))
-            del pool
-            future = futures.popleft()
-            try:
-                results = future.result(None if deadline is None else deadline - time.monotonic())
-            finally:
-                # Its exception's traceback refers to this frame.
-                del future
-            results.reverse()
-            while results:
-                yield results.pop()
-    finally:
-        for future in futures:
-            future.cancel()
