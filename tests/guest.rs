@@ -6,15 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use vgpu_pool::error::Status;
-use vgpu_pool::gemm::{Gemm, Layout, Transpose, gemm};
+use vgpu_pool::error::{Result, Status};
+use vgpu_pool::gemm::runner::Packing;
+use vgpu_pool::gemm::{CacheSizes, Gemm, Layout, TileRunner, Transpose, gemm};
 use vgpu_pool::memory::node::bind;
+use vgpu_pool::memory::report::{PageReport, locate};
 use vgpu_pool::memory::{NodeMemory, NumaPool, Place, Request, Verified};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::os::{affinity, pages::Pages};
 use vgpu_pool::parallel::graph::Builder;
-use vgpu_pool::pool::{Config, Pinning, Pool, Worker};
+use vgpu_pool::pool::{Binding, Config, Pinning, Pool, TaskOptions, Worker};
 use vgpu_pool::topology::Topology;
 
 const MIB: usize = 1 << 20;
@@ -137,7 +140,7 @@ fn four_memory_of_the_program_is_moved() {
     unsafe { pages.start().as_ptr().write_bytes(1, MIB) };
     for node in [3, 0, 2] {
         bind(&machine, pages.start().as_ptr(), MIB, Place::Node(node)).unwrap();
-        let report = vgpu_pool::memory::report::locate(pages.start().as_ptr(), MIB).unwrap();
+        let report = locate(pages.start().as_ptr(), MIB).unwrap();
         assert_eq!(report.on_node(node), report.pages, "{report:?}");
     }
 }
@@ -317,6 +320,150 @@ fn four_placement_survives_hotplug_and_cpusets() {
     fs::write(format!("{root}/cgroup.procs"), std::process::id().to_string()).unwrap();
     fs::remove_dir(format!("{root}/few")).unwrap();
     all();
+}
+
+/// Has every worker submit, and fork, more than its memory holds at first, and looks where all of it is.
+fn assert_own_memory_is_near(verified: Verified) {
+    let machine = machine();
+    // Its tasks use it, so it must be there for good.
+    let pool: &'static Pool = Box::leak(Box::new(pinned_pool()));
+    for (index, stats) in pool.stats().unwrap().workers.iter().enumerate() {
+        let node = machine.cpu(stats.cpu.unwrap()).unwrap().node as usize;
+        let near = machine.nodes()[machine.nearest_memory(node).unwrap()].number;
+        let task = move |worker: &Worker| {
+            let mut group = pool.group()?;
+            // None ends before all are there, so that each has a block of its own.
+            let go_on = Arc::new(AtomicBool::new(false));
+            for _ in 0..500 {
+                let go_on = go_on.clone();
+                group.submit(move |_| {
+                    while !go_on.load(SeqCst) {
+                        std::thread::yield_now();
+                    }
+                    Ok(())
+                })?;
+            }
+            go_on.store(true, SeqCst);
+            group.wait()?;
+            worker.scope(|_, scope| (0..500).for_each(|_| scope.spawn(|_, _| ())));
+            worker.own_memory()
+        };
+        let options = TaskOptions { binding: Binding::Worker(index), ..TaskOptions::default() };
+        let report =
+            pool.submit_with(&options, task).unwrap().get().unwrap().expect("the worker has no memory of its own");
+        assert_eq!((report.verified, report.unknown), (verified, 0), "{report:?}");
+        assert_eq!(report.on_node(near), report.pages - report.absent, "worker {index}: {report:?}");
+        // It begins with 16 KiB.
+        assert!(report.pages - report.absent > 4, "{report:?}");
+    }
+}
+
+/// A worker's deques and the blocks of its tasks are on its node.
+#[test]
+#[ignore = "runs in the guests of make numa-vm"]
+fn any_what_a_worker_writes_all_day_is_on_its_node() {
+    assert_own_memory_is_near(Verified::MovePages);
+}
+
+#[test]
+#[ignore = "runs in the guests of make numa-vm"]
+fn four_without_memory_policies_a_workers_memory_is_on_its_node_too() {
+    refuse_memory_policies();
+    assert_own_memory_is_near(Verified::NumaMaps);
+}
+
+/// A pool that looks, when its workers have packed, where that is.
+struct Watched<'a> {
+    pool: &'a dyn TileRunner,
+    memory: &'a Mutex<Option<(usize, usize)>>,
+    seats: &'a Mutex<Vec<PageReport>>,
+}
+
+impl TileRunner for Watched<'_> {
+    fn workers(&self) -> usize {
+        self.pool.workers()
+    }
+    fn allocator(&self) -> Allocator {
+        self.pool.allocator()
+    }
+    fn seats(&self) -> usize {
+        self.pool.seats()
+    }
+    fn packing(&self, bytes: usize) -> Result<Packing> {
+        let memory = self.pool.packing(bytes)?;
+        *self.memory.lock().unwrap() = Some((memory.as_ptr() as usize, memory.size()));
+        Ok(memory)
+    }
+    fn cache_sizes(&self) -> CacheSizes {
+        self.pool.cache_sizes()
+    }
+    fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
+        let (memory, seats) = (self.memory, self.seats);
+        self.pool.enter(&|pool| rounds(&Watched { pool, memory, seats }))
+    }
+    fn for_each_seated(&self, count: usize, body: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
+        self.pool.for_each_seated(count, body)?;
+        let (start, bytes) = self.memory.lock().unwrap().expect("no memory was taken for packed panels");
+        let stride = bytes / self.seats();
+        let mut seats = self.seats.lock().unwrap();
+        seats.clear();
+        for seat in 0..self.seats() {
+            seats.push(locate((start + seat * stride) as *const u8, stride)?);
+        }
+        Ok(())
+    }
+    fn both(
+        &self,
+        first: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
+        second: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
+        self.pool.both(first, second)
+    }
+}
+
+/// Each worker packs its panels into memory on its node, the second time too.
+#[test]
+#[ignore = "runs in the guests of make numa-vm"]
+fn four_packed_panels_are_on_their_workers_nodes() {
+    const M: usize = 64;
+    const N: usize = 8192;
+    const K: usize = 256;
+    let (machine, pool) = (machine(), pinned_pool());
+    let workers = pool.stats().unwrap().workers;
+    let (a, b, mut c) = (vec![1.0f32; M * K], vec![2.0f32; K * N], vec![0.0f32; M * N]);
+    let product = Gemm {
+        layout: Layout::RowMajor,
+        trans_a: Transpose::No,
+        trans_b: Transpose::No,
+        m: M as _,
+        n: N as _,
+        k: K as _,
+        alpha: 1.0,
+        a: a.as_ptr(),
+        lda: K as _,
+        b: b.as_ptr(),
+        ldb: N as _,
+        beta: 0.0,
+        c: c.as_mut_ptr(),
+        ldc: N as _,
+    };
+    let (memory, seats) = (Mutex::new(None), Mutex::new(vec![]));
+    for _ in 0..2 {
+        // SAFETY: the matrices are as large as said, and nothing else uses them.
+        unsafe { gemm(&product, &Watched { pool: &pool, memory: &memory, seats: &seats }).unwrap() };
+        let mut packed = 0;
+        for (seat, report) in seats.lock().unwrap().iter().enumerate() {
+            let written = report.pages - report.absent;
+            println!("seat {seat}: {report:?}");
+            if written > 0 {
+                let node = machine.cpu(workers[seat].cpu.unwrap()).unwrap().node;
+                assert_eq!((report.verified, report.on_node(node)), (Verified::MovePages, written), "worker {seat}");
+                packed += 1;
+            }
+        }
+        assert!(packed > 2, "{packed} workers packed");
+    }
+    assert!(c.iter().all(|&element| element == 2.0 * K as f32));
 }
 
 /// The CPUs that workers were seen on, each with the worker, when each has had a task.

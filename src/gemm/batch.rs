@@ -3,8 +3,8 @@
 //! Small products are dealt out whole, each to one worker; large ones are shared out one after the other. Either way each has the bits that
 //! it would have alone. Every product is checked before the first is computed.
 
-use super::blocking::{PACKED_BYTES, part};
-use super::driver::{Place, buffer, room_alone, run, run_alone};
+use super::blocking::part;
+use super::driver::{Place, packing, room_alone, run, run_alone, seat_stride};
 use super::element::Element;
 use super::kernel::{Kernels, Level};
 use super::operand::Operand;
@@ -209,25 +209,24 @@ unsafe fn run_all<T: Element, S: Operand<T>>(
         }
         Ok(())
     })?;
-    // A cache line at the end of each keeps two workers from writing the same one.
-    let room = room.next_multiple_of(64) / size_of::<T>();
-    let most = (PACKED_BYTES / size_of::<T>() / room.max(1)).max(workers);
-    let parts = if workers <= 1 { 1 } else { count.min(workers.saturating_mul(PER_WORKER)).min(most).max(1) };
-    let packed = buffer::<T>(tiles, room.checked_mul(parts))?;
-    let base = Place(packed.as_ptr().cast::<T>());
-    let alone = |i: usize| {
-        let room = base.at(i * room);
+    let room = seat_stride::<T>(room / size_of::<T>());
+    let parts = if workers <= 1 { 1 } else { count.min(workers.saturating_mul(PER_WORKER)).max(1) };
+    let seats = if parts == 1 { 1 } else { tiles.seats() };
+    let packed = packing::<T>(tiles, room.and_then(|room| room.checked_mul(seats)))?;
+    let (base, room) = (Place(packed.as_ptr().cast::<T>()), room.unwrap_or(0));
+    let alone = |seat: usize, i: usize| {
+        let room = base.at(seat * room);
         products.each(part(0..count, parts, i), &mut |gemm| {
             let product = gemm.check()?;
             if is_small(&product, count, workers) {
-                // SAFETY: this part has its own room; the rest is passed on to the caller.
+                // SAFETY: this seat has its own room; the rest is passed on to the caller.
                 unsafe { run_alone(&product, kernels, &caches, room) };
             }
             Ok(())
         })
     };
     if small && parts == 1 {
-        alone(0)?;
+        alone(0, 0)?;
     }
     let dealt = small && parts > 1;
     if !large && !dealt {
@@ -235,7 +234,7 @@ unsafe fn run_all<T: Element, S: Operand<T>>(
     }
     tiles.enter(&|tiles| {
         if dealt {
-            tiles.for_each(parts, &alone)?;
+            tiles.for_each_seated(parts, &alone)?;
         }
         if large {
             products.each(0..count, &mut |gemm| {

@@ -157,8 +157,7 @@ impl Plan {
         let line = run_columns.saturating_mul(extent.size).max(1);
         if row_runs == 1 {
             // Every task owns its columns: it packs one block of k at a time, for itself alone.
-            let room = (budget / line / extent.depth).max(workers.saturating_mul(2 * TASKS_PER_WORKER));
-            return Plan { row_runs, column_runs, runs_per_stripe: room.min(column_runs), blocks_per_stripe: 1 };
+            return Plan { row_runs, column_runs, runs_per_stripe: column_runs, blocks_per_stripe: 1 };
         }
         let blocks = (budget / line / extent.depth).clamp(1, extent.blocks);
         let runs = (budget / line / extent.depth / blocks).clamp(1, column_runs);
@@ -239,8 +238,10 @@ mod tests {
                 };
                 let plan = Plan::new(&extent, workers, &CacheSizes::default(), PACKED_BYTES);
                 let columns = extent.column_panels.div_ceil(plan.column_runs) * extent.panel;
-                let bytes = plan.runs_per_stripe * columns * plan.blocks_per_stripe * depth * 4;
-                assert!(bytes <= PACKED_BYTES.max((workers * 16) << 20), "{m} {n} {k} {workers}: {plan:?}");
+                // Of tasks that own their columns each worker has one at a time.
+                let packed = if plan.row_runs == 1 { plan.column_runs.min(workers) } else { plan.runs_per_stripe };
+                let bytes = packed * columns * plan.blocks_per_stripe * depth * 4;
+                assert!(bytes <= PACKED_BYTES.max(workers << 20), "{m} {n} {k} {workers}: {plan:?}");
                 if m * n * k > 1 << 26 && workers <= 16 {
                     assert!(plan.row_runs * plan.column_runs >= workers.min(extent.row_panels * extent.column_panels));
                 }

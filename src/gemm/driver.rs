@@ -13,7 +13,7 @@ use super::kernel::{Kernels, Mode, ROUND, Step};
 use super::operand::Operand;
 use super::pack::{APanel, pack_panel};
 use super::problem::{Product, View};
-use super::runner::TileRunner;
+use super::runner::{Packing, TileRunner};
 use crate::error::{Error, Result, error};
 use crate::os::alloc::RawBuffer;
 use core::ops::Range;
@@ -28,6 +28,9 @@ const COPY_A_FROM: usize = 4;
 const SCALE_SERIAL_BELOW: usize = 1 << 18;
 /// Elements from one fetch of packed B to its use: about 1 KiB of f32.
 const AHEAD: usize = 256;
+
+/// The rooms of two seats share no so large a piece of memory: a page.
+const SEAT_BYTES: usize = 4096;
 
 /// A product with its cuts.
 pub(super) struct Job<T: 'static, S = T> {
@@ -147,16 +150,16 @@ pub(super) fn room_of_blocks<T: Element, S: Operand<T>>(
     }
     let plan = job.plan(tiles.workers(), &tiles.cache_sizes(), budget);
     let elements = if plan.row_runs == 1 {
-        job.owned_room(&plan)?.checked_mul(owned_slots(&plan, tiles))?
+        job.owned_stride(&plan)?.checked_mul(owned_slots(&plan, tiles))?
     } else {
         job.shared_stride(&plan)?.checked_mul(plan.blocks_per_stripe)?
     };
     elements.checked_mul(size_of::<T>())
 }
 
-/// How many tasks that own their columns have packing memory at a time. One worker runs one task at a time, so one slot will do.
+/// How many slots of packing memory there are for tasks that own their columns: one for each seat, or each task if they are fewer.
 fn owned_slots(plan: &Plan, tiles: &dyn TileRunner) -> usize {
-    if tiles.workers() <= 1 { 1 } else { plan.runs_per_stripe }
+    if tiles.workers() <= 1 { 1 } else { plan.column_runs.min(tiles.seats()) }
 }
 
 /// Bytes of packing memory with which [`run_alone`] computes a product.
@@ -252,11 +255,11 @@ impl<T: Element> Held<T> {
     const NONE: Held<T> = Held(Place(core::ptr::null_mut()), 0);
 
     /// Memory for `count` elements: this, or, if it is too small, some that is freed with what is returned.
-    fn or_new(self, tiles: &dyn TileRunner, count: Option<usize>) -> Result<(Place<T>, Option<RawBuffer>)> {
+    fn or_new(self, tiles: &dyn TileRunner, count: Option<usize>) -> Result<(Place<T>, Option<Packing>)> {
         if count.is_some_and(|count| count <= self.1) {
             return Ok((self.0, None));
         }
-        let memory = buffer::<T>(tiles, count)?;
+        let memory = packing::<T>(tiles, count)?;
         Ok((Place(memory.as_ptr().cast()), Some(memory)))
     }
 }
@@ -265,10 +268,23 @@ fn too_large() -> Error {
     error!(Overflow, "the packing buffers of a product do not fit the address space; pass smaller sizes")
 }
 
+fn bytes_of<T>(count: Option<usize>) -> Result<usize> {
+    count.and_then(|count| count.checked_mul(size_of::<T>())).ok_or_else(too_large)
+}
+
 /// A buffer for `count` elements, on a cache line's boundary.
 pub(super) fn buffer<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<RawBuffer> {
-    let bytes = count.and_then(|count| count.checked_mul(size_of::<T>())).ok_or_else(too_large)?;
-    RawBuffer::new(tiles.allocator(), bytes, 64)
+    RawBuffer::new(tiles.allocator(), bytes_of::<T>(count)?, 64)
+}
+
+/// The same for packed panels.
+pub(super) fn packing<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<Packing> {
+    tiles.packing(bytes_of::<T>(count)?)
+}
+
+/// Elements from one seat's room to the next: whole pages, which are then on the node of the one who packs there.
+pub(super) fn seat_stride<T>(room: usize) -> Option<usize> {
+    room.checked_next_multiple_of(SEAT_BYTES / size_of::<T>())
 }
 
 impl<T: Element, S: Operand<T>> Job<T, S> {
@@ -363,6 +379,11 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
         width.checked_mul(self.depth)
     }
 
+    /// Elements from one slot of such memory to the next.
+    fn owned_stride(&self, plan: &Plan) -> Option<usize> {
+        seat_stride::<T>(self.owned_room(plan)?)
+    }
+
     /// The task of one run of columns, which it owns.
     ///
     /// # Safety
@@ -383,21 +404,23 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
     /// # Safety
     /// As [`run`].
     unsafe fn run_owned(&self, plan: &Plan, held: Held<T>, tiles: &dyn TileRunner) -> Result<()> {
-        let room = self.owned_room(plan);
+        let stride = self.owned_stride(plan);
         let slots = owned_slots(plan, tiles);
-        let packed = held.or_new(tiles, room.and_then(|room| room.checked_mul(slots)))?;
-        let room = room.unwrap_or(0);
+        let packed = held.or_new(tiles, stride.and_then(|stride| stride.checked_mul(slots)))?;
+        let stride = stride.unwrap_or(0);
         let base = packed.0;
-        for first in (0..plan.column_runs).step_by(slots) {
-            let count = slots.min(plan.column_runs - first);
-            // SAFETY: each task of the round has a slot and columns of C of its own; the rest is passed on to the caller.
-            let body = |i: usize| unsafe {
-                self.owned(plan, first + i, base.at(i * room));
-                Ok(())
-            };
-            self.each(tiles, count, &body)?;
+        let by_task = slots == plan.column_runs;
+        // SAFETY: at any time each running task has a slot of its own, and it has columns of C of its own; the rest is passed on to the caller.
+        let body = |seat: usize, i: usize| unsafe {
+            self.owned(plan, i, base.at(if by_task { i } else { seat } * stride));
+            Ok(())
+        };
+        match (plan.column_runs, slots) {
+            (1, _) => body(0, 0),
+            // One worker may have more than one seat, but runs one task at a time.
+            (_, 1) => tiles.for_each(plan.column_runs, &|i| body(0, i)),
+            _ => tiles.for_each_seated(plan.column_runs, &body),
         }
-        Ok(())
     }
 
     /// Elements of a stripe of packed B, for each block of k.

@@ -1,9 +1,10 @@
 //! The tiles of a product as pieces of a loop on a pool.
 
 use super::blocking::CacheSizes;
-use super::runner::TileRunner;
+use super::runner::{Packing, TileRunner};
 use crate::error::Result;
-use crate::os::alloc::Allocator;
+use crate::os::alloc::{Allocator, RawBuffer};
+use crate::os::pages::Pages;
 use crate::parallel::for_range_on;
 use crate::pool::{Pool, Worker};
 use crate::topology::{Cache, Caches};
@@ -36,8 +37,24 @@ impl TileRunner for Pool {
         self.run(|worker| rounds(&OnWorker { pool: self, worker }))
     }
 
-    fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
-        self.enter(&|tiles| tiles.for_each(count, body))
+    fn seats(&self) -> usize {
+        // One for a thread from outside, which may run a whole product in a task.
+        Pool::workers(self) + 1
+    }
+
+    fn packing(&self, bytes: usize) -> Result<Packing> {
+        if !self.core().plots().is_empty()
+            && let Ok(pages) = Pages::map(bytes)
+        {
+            // A huge page may be of two seats, and is there as a whole at the first write.
+            pages.advise_huge(false);
+            return Ok(Packing::Fresh(pages));
+        }
+        RawBuffer::new(Pool::allocator(self), bytes, 64).map(Packing::Heap)
+    }
+
+    fn for_each_seated(&self, count: usize, body: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
+        self.enter(&|tiles| tiles.for_each_seated(count, body))
     }
 
     fn both(
@@ -72,8 +89,20 @@ impl TileRunner for OnWorker<'_> {
         rounds(self)
     }
 
-    fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
-        for_range_on(self.worker, 0..count, 1, |_, mut piece| piece.try_for_each(body))
+    fn seats(&self) -> usize {
+        self.pool.seats()
+    }
+
+    fn packing(&self, bytes: usize) -> Result<Packing> {
+        self.pool.packing(bytes)
+    }
+
+    fn for_each_seated(&self, count: usize, body: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
+        let last = self.seats() - 1;
+        // A call neither forks nor waits, so that a worker is in one at a time. Of guests only this worker can be one.
+        for_range_on(self.worker, 0..count, 1, |worker, mut piece| {
+            piece.try_for_each(|i| body(worker.index().min(last), i))
+        })
     }
 
     fn both(

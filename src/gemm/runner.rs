@@ -2,7 +2,35 @@
 
 use super::blocking::CacheSizes;
 use crate::error::Result;
-use crate::os::alloc::Allocator;
+use crate::os::alloc::{Allocator, RawBuffer};
+use crate::os::pages::Pages;
+
+/// Memory for packed panels. Dropping gives it back.
+#[derive(Debug)]
+pub enum Packing {
+    /// From an allocator.
+    Heap(RawBuffer),
+    /// Pages that nobody has written: each goes to the node of the worker that packs into it first.
+    Fresh(Pages),
+}
+
+impl Packing {
+    /// The first byte, at a multiple of 64.
+    pub fn as_ptr(&self) -> *mut u8 {
+        match self {
+            Packing::Heap(buffer) => buffer.as_ptr(),
+            Packing::Fresh(pages) => pages.start().as_ptr(),
+        }
+    }
+
+    /// How many bytes there are at least.
+    pub fn size(&self) -> usize {
+        match self {
+            Packing::Heap(buffer) => buffer.size(),
+            Packing::Fresh(pages) => pages.bytes(),
+        }
+    }
+}
 
 /// Runs the tiles of a product.
 pub trait TileRunner {
@@ -12,6 +40,19 @@ pub trait TileRunner {
     /// Where packing buffers come from. They are taken before C is touched and given back when the product is done.
     fn allocator(&self) -> Allocator;
 
+    /// How many seats there are for those who run tiles; see [`for_each_seated`](Self::for_each_seated).
+    fn seats(&self) -> usize {
+        self.workers()
+    }
+
+    /// Memory of which each seat packs into a part of its own.
+    ///
+    /// # Errors
+    /// `OutOfMemory`; `Overflow`.
+    fn packing(&self, bytes: usize) -> Result<Packing> {
+        RawBuffer::new(self.allocator(), bytes, 64).map(Packing::Heap)
+    }
+
     /// The caches of a worker.
     fn cache_sizes(&self) -> CacheSizes;
 
@@ -19,11 +60,17 @@ pub trait TileRunner {
     /// a worker of its own, which goes on while the others are still awake.
     fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()>;
 
-    /// Calls `body(i)` exactly once for every `i` in `0..count`, in any order and on any worker, and returns when all calls
-    /// have returned; what they wrote is then visible to the caller. Neighbouring `i` share panels of B: handing each
+    /// Calls `body(seat, i)` exactly once for every `i` in `0..count`, in any order and on any worker, and returns when all calls
+    /// have returned; what they wrote is then visible to the caller. `seat` is below [`seats`](Self::seats), and no two calls have the same
+    /// one at a time. Neighbouring `i` share panels of B: handing each
     /// worker a contiguous run keeps its caches warm. An error of a call is returned, and the calls not yet begun may
     /// then be left out. A `body` of this crate does not fail, but a pool may, for instance when it shuts down.
-    fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()>;
+    fn for_each_seated(&self, count: usize, body: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()>;
+
+    /// As [`for_each_seated`](Self::for_each_seated), for who does not ask for seats.
+    fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+        self.for_each_seated(count, &|_, i| body(i))
+    }
 
     /// Calls both, and returns when both have returned, with the error of the first if both fail. A pool calls the second on another
     /// worker if one has time, meanwhile; else, and without a pool, it comes after the first.
@@ -60,8 +107,8 @@ impl TileRunner for Serial {
         rounds(self)
     }
 
-    fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
-        (0..count).try_for_each(body)
+    fn for_each_seated(&self, count: usize, body: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
+        (0..count).try_for_each(|i| body(0, i))
     }
 
     fn both(

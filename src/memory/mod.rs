@@ -5,6 +5,7 @@
 //! | [`node`] | pages on a node, or spread over all nodes; asked for, placed, checked, given back |
 //! | [`first_touch`] | writes pages from threads that run on a node, which is what places them |
 //! | [`report`] | asks the kernel where pages are |
+//! | [`plot`] | a worker's own memory on its node: its deques and task blocks |
 //! | [`numa_pool`] | a thread for each node, started on first use, that allocates for whoever asks |
 //! | [`cuda`] | pinned host memory through the CUDA driver, if there is one |
 //! | [`gpu`] | the node a GPU is at |
@@ -19,6 +20,7 @@ pub mod first_touch;
 pub mod gpu;
 pub mod node;
 pub mod numa_pool;
+pub mod plot;
 pub mod report;
 
 pub use node::{NodeMemory, Place, Request};

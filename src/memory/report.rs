@@ -58,6 +58,20 @@ impl PageReport {
         self.on.iter().copied().filter(|row| row.0 != number).max_by_key(|row| row.1)
     }
 
+    /// Adds what is known of other pages.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(super) fn add(&mut self, other: &PageReport) -> Result<()> {
+        self.pages += other.pages;
+        self.absent += other.absent;
+        self.unknown += other.unknown;
+        if other.verified != self.verified {
+            self.verified = Verified::Nobody;
+        }
+        other.on.iter().try_for_each(|&(node, pages)| self.count(node, pages))
+    }
+
     fn count(&mut self, node: u32, pages: usize) -> Result<()> {
         match self.on.iter_mut().find(|row| row.0 == node) {
             Some(row) => row.1 += pages,

@@ -63,6 +63,11 @@ impl Allocator {
         Allocator { allocate, free, context }
     }
 
+    /// Whether it is the C library's.
+    pub fn is_system(&self) -> bool {
+        ptr::fn_addr_eq(self.allocate, system_allocate as AllocateFn)
+    }
+
     /// Memory for `layout`. For a layout of zero bytes the pointer is only well aligned.
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<u8>> {
         if layout.size() == 0 {

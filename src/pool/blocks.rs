@@ -7,6 +7,7 @@
 //! pool.
 
 use crate::error::Result;
+use crate::memory::plot::Plots;
 use crate::os::alloc::{Allocator, Array};
 use crate::protocol::free_list::{Chain, Claim, Home, Link};
 use core::alloc::Layout;
@@ -101,6 +102,8 @@ pub(crate) struct Blocks {
     /// What a home keeps at most, in blocks.
     limit: usize,
     allocator: Allocator,
+    /// What the blocks come from that stay in a worker's homes: memory on its node, where it has some.
+    grounds: Array<Allocator>,
 }
 
 /// Who takes blocks.
@@ -113,11 +116,16 @@ pub(crate) enum Taker {
 
 impl Blocks {
     /// Homes for a pool whose inbox holds so many tasks. They start empty.
-    pub(crate) fn new(allocator: Allocator, workers: usize, queued: usize) -> Result<Blocks> {
+    ///
+    /// # Safety
+    /// The plots outlive the homes, and only worker `i` of the pool takes as [`Taker::Worker`]`(i)`.
+    pub(crate) unsafe fn new(allocator: Allocator, workers: usize, queued: usize, plots: &Plots) -> Result<Blocks> {
         let homes = Array::from_fn(allocator, 2 * workers * SIZES.len(), |_| Ok(Home::new()))?;
         // Besides those in the queue there are those on their way into it, and home.
         let under_way = MOST_RETURNS * (workers + 2);
-        Ok(Blocks { homes, workers, limit: queued.saturating_add(under_way), allocator })
+        // SAFETY: by contract; what is given back goes there at the end, when the workers are gone.
+        let grounds = Array::from_fn(allocator, workers, |worker| Ok(unsafe { plots.allocator(worker) }))?;
+        Ok(Blocks { homes, workers, limit: queued.saturating_add(under_way), allocator, grounds })
     }
 
     /// A number of blocks of one shape is about to be taken.
@@ -136,6 +144,11 @@ impl Blocks {
         Source { blocks: self, shape, claimed }
     }
 
+    /// What the blocks of a home come from.
+    fn ground(&self, home: usize) -> Allocator {
+        self.grounds.get(home / SIZES.len()).copied().unwrap_or(self.allocator)
+    }
+
     /// Sends back a block that was never used, or whose task is done.
     ///
     /// # Safety
@@ -147,7 +160,7 @@ impl Blocks {
             let home = front.as_ref().home;
             if home >= STAYS {
                 if home == NOWHERE {
-                    self.release(front, shape.alone);
+                    Blocks::release(self.allocator, front, shape.alone);
                 }
                 return;
             }
@@ -168,12 +181,12 @@ impl Blocks {
     }
 
     /// # Safety
-    /// The block has this layout and nobody uses it.
-    unsafe fn release(&self, front: NonNull<Front>, layout: Layout) {
+    /// The block came from `ground`, has this layout, and nobody uses it.
+    unsafe fn release(ground: Allocator, front: NonNull<Front>, layout: Layout) {
         // SAFETY: by contract.
         unsafe {
             front.drop_in_place();
-            self.allocator.deallocate(front.cast(), layout);
+            ground.deallocate(front.cast(), layout);
         }
     }
 
@@ -187,7 +200,7 @@ impl Blocks {
                 // used by nobody.
                 unsafe {
                     let layout = Layout::from_size_align_unchecked(SIZES[index % SIZES.len()], ALIGN);
-                    self.release(block.cast(), layout);
+                    Blocks::release(self.ground(index), block.cast(), layout);
                 }
                 missing -= 1;
             }
@@ -233,8 +246,11 @@ impl Source<'_> {
     fn make(&mut self) -> Result<NonNull<u8>> {
         let limit = self.blocks.limit.min(HOME_BYTES / self.shape.layout.size());
         let home = self.claimed.as_mut().filter(|(_, claim)| claim.blocks() < limit);
-        let layout = if home.is_some() { self.shape.layout } else { self.shape.alone };
-        let block = self.blocks.allocator.allocate(layout)?;
+        let (ground, layout) = match &home {
+            Some((home, _)) => (self.blocks.ground(*home), self.shape.layout),
+            None => (self.blocks.allocator, self.shape.alone),
+        };
+        let block = ground.allocate(layout)?;
         let home = home.map_or(NOWHERE, |(home, claim)| {
             claim.adopt();
             *home

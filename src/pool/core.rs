@@ -21,7 +21,8 @@ use super::trace::Trace;
 use super::wait::Awaited;
 use super::worker::Worker;
 use crate::error::{Error, Result, error};
-use crate::os::alloc::{Allocator, Array};
+use crate::memory::plot::Plots;
+use crate::os::alloc::{Allocator, Array, Owned};
 use crate::os::{fork, thread};
 use crate::protocol::CacheLine;
 use crate::protocol::countdown::{Countdown, Finished, MAX_COUNT, Refused};
@@ -46,7 +47,7 @@ const DEQUE_LIMIT: usize = 1 << 16;
 pub struct Core {
     inbox: Inbox,
     /// The jobs that anybody may run, those for the workers of the owner's node, and those for the owner.
-    deques: [Array<CacheLine<Deque<Job>>>; 3],
+    deques: [Array<Owned<CacheLine<Deque<Job>>>>; 3],
     seats: Seats,
     balance: Balance,
     victims: Hint,
@@ -67,6 +68,8 @@ pub struct Core {
     help_depth: u32,
     allocator: Allocator,
     generation: u32,
+    /// Last, since deques and blocks lie there.
+    plots: Plots,
 }
 
 pub(super) fn refusal(reason: Refused) -> Error {
@@ -98,11 +101,11 @@ fn inbox_is_full() -> Error {
 impl Core {
     /// The shared part of a pool of `workers` workers. Of the settings it takes those that do not speak of threads.
     pub fn new(workers: usize, config: &Config<'_>) -> Result<Core> {
-        Core::seated(workers, config, Seats::unknown(config.allocator, workers)?)
+        Core::seated(workers, config, Seats::unknown(config.allocator, workers)?, Plots::none(config.allocator))
     }
 
-    /// As [`new`](Self::new), of workers whose places are known.
-    pub(super) fn seated(workers: usize, config: &Config<'_>, seats: Seats) -> Result<Core> {
+    /// As [`new`](Self::new), of workers whose places are known, and who may have memory of their own there.
+    pub(super) fn seated(workers: usize, config: &Config<'_>, seats: Seats, plots: Plots) -> Result<Core> {
         fork::watch()?;
         let &Config { allocator, when_full, wait_policy, balance, .. } = config;
         let shard = match config.inbox_capacity {
@@ -110,11 +113,16 @@ impl Core {
             capacity => capacity.max(2).next_power_of_two(),
         };
         let deques = || {
-            Array::from_fn(allocator, workers, |_| Ok(CacheLine(Deque::new(allocator, DEQUE_CAPACITY, DEQUE_LIMIT)?)))
+            Array::from_fn(allocator, workers, |worker| {
+                // SAFETY: no worker runs yet; then only the owner of the deque lets it grow, and it is dropped before the plots.
+                let ground = unsafe { plots.allocator(worker) };
+                Owned::new(ground, CacheLine(Deque::new(ground, DEQUE_CAPACITY, DEQUE_LIMIT)?))
+            })
         };
         Ok(Core {
             inbox: Inbox::new(allocator, workers, workers - config.host_seats, seats.nodes(), shard, balance.inbox)?,
-            blocks: Blocks::new(allocator, workers, shard.saturating_mul(workers))?,
+            // SAFETY: the plots are dropped last, and `submit_detached` names the worker that it runs on.
+            blocks: unsafe { Blocks::new(allocator, workers, shard.saturating_mul(workers), &plots)? },
             deques: [deques()?, deques()?, deques()?],
             seats,
             balance,
@@ -137,6 +145,7 @@ impl Core {
             },
             allocator,
             generation: fork::generation(),
+            plots,
         })
     }
 
@@ -243,6 +252,10 @@ impl Core {
 
     pub(crate) fn help_depth(&self) -> u32 {
         self.help_depth
+    }
+
+    pub(crate) fn plots(&self) -> &Plots {
+        &self.plots
     }
 
     pub(crate) fn blocks(&self) -> &Blocks {

@@ -146,6 +146,11 @@ impl Seats {
         self.nodes.len()
     }
 
+    /// The kernel's number of a node, by its place among the pool's nodes.
+    pub(crate) fn number_of(&self, node: usize) -> u32 {
+        self.nodes[node]
+    }
+
     /// The node of a worker, by its place among the pool's nodes.
     pub(crate) fn node_of(&self, worker: usize) -> usize {
         self.seats[worker].node

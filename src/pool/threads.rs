@@ -6,6 +6,7 @@ use super::core::Core;
 use super::log::{Level, say};
 use super::seats::Seats;
 use crate::error::{Error, Result, Status, error};
+use crate::memory::plot::Plots;
 use crate::os::alloc::{Array, List, Owned};
 use crate::os::clock;
 use crate::os::thread::{self, Options, Thread};
@@ -117,7 +118,8 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         placement.cpus.push(placement.cpus[spare % regular])?;
     }
     let seats = Seats::of(config.allocator, topology, &placement, pinning != Pinning::Off)?;
-    let mut core = Owned::new(config.allocator, Core::seated(workers, config, seats)?)?;
+    let plots = lay_out(config, pinning, topology, &seats, regular)?;
+    let mut core = Owned::new(config.allocator, Core::seated(workers, config, seats, plots)?)?;
     if pinning != Pinning::Off {
         core.statistics_mut().set_places(topology, &placement);
     }
@@ -174,6 +176,20 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         pool.threads.running.push(thread.map_err(|error| with_count(error, index, own))?)?;
     }
     Ok(pool)
+}
+
+/// Memory on their nodes for workers that are going to be pinned, where there are several nodes. What a program allocates itself lies
+/// where the program puts it.
+fn lay_out(config: &Config<'_>, pinning: Pinning, topology: &Topology, seats: &Seats, workers: usize) -> Result<Plots> {
+    if pinning == Pinning::Off || topology.nodes().len() == 1 || !config.allocator.is_system() {
+        return Ok(Plots::none(config.allocator));
+    }
+    let node_of = |worker| seats.number_of(seats.node_of(worker));
+    let (plots, refusal) = Plots::on_nodes(config.allocator, topology, workers, node_of)?;
+    if let Some(refusal) = refusal {
+        say(config.log, Level::Info, format_args!("the memory of some workers is not on their nodes: {refusal}"));
+    }
+    Ok(plots)
 }
 
 /// Tells the program what the machine's description leaves to be known.

@@ -13,6 +13,8 @@ use super::options::Priority;
 use super::seats::Reach;
 use super::task::TaskRef;
 use super::trace::{Kind, Label};
+use crate::error::Result;
+use crate::memory::PageReport;
 use crate::os::clock;
 use crate::protocol::deque::Deque;
 use crate::protocol::fork_stack::ForkStack;
@@ -190,6 +192,16 @@ impl Worker {
     /// How many workers its pool has.
     pub fn pool_workers(&self) -> usize {
         self.core().workers()
+    }
+
+    /// Where the pages are that are this worker's own: of its deques, and of the blocks for the tasks that it submits. A pool of pinned
+    /// workers on a machine of several nodes has them on each worker's node, unless the program brought an allocator. `None`: there
+    /// are no such pages.
+    ///
+    /// Errors: [`OutOfMemory`](crate::error::Status::OutOfMemory).
+    pub fn own_memory(&self) -> Result<Option<PageReport>> {
+        // SAFETY: the calling thread is the worker, which is not shared. A guest has no number that a worker has.
+        unsafe { self.core().plots().report(self.index) }
     }
 
     pub(crate) fn core(&self) -> &Core {

@@ -259,20 +259,21 @@ impl TileRunner for Threads {
             first(self).and(second.join().unwrap())
         })
     }
-    fn for_each(&self, count: usize, body: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    fn for_each_seated(&self, count: usize, body: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
         let stride = (self.stride..)
             .find(|&stride| (2..=count).all(|d| !stride.is_multiple_of(d) || !count.is_multiple_of(d)))
             .unwrap_or(1);
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            for _ in 0..self.workers {
-                scope.spawn(|| {
+            for seat in 0..self.workers {
+                let next = &next;
+                scope.spawn(move || {
                     loop {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         if i >= count {
                             return;
                         }
-                        body(i * stride % count).unwrap();
+                        body(seat, i * stride % count).unwrap();
                     }
                 });
             }

@@ -167,7 +167,7 @@ fn an_error_of_the_runner_is_passed_on() {
         fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
             rounds(self)
         }
-        fn for_each(&self, _: usize, _: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+        fn for_each_seated(&self, _: usize, _: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
             Err(crate::error::error!(Closed, "the pool is shutting down"))
         }
         fn both(
