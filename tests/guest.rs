@@ -229,6 +229,46 @@ fn four_thefts_are_counted_by_distance() {
     assert!(done > 0);
 }
 
+/// A loop in which only the first worker forks, and waits: every other one that looks for work goes through all, the near ones first. So nobody
+/// looks into a far one's deque more often than into a near one's.
+#[test]
+#[ignore = "runs in the guests of make numa-vm"]
+fn four_thieves_go_to_the_nearest_first() {
+    use vgpu_pool::pool::Distance::{OtherNode, SameCache};
+    let pool = pinned_pool();
+    let first = TaskOptions { binding: Binding::Worker(0), ..TaskOptions::default() };
+    let root = pool.submit_with(&first, |worker| Ok(worker.index())).unwrap().get().unwrap();
+    assert_eq!(root, 0);
+    for _ in 0..50 {
+        pool.run(|worker| {
+            let forker = worker.index();
+            let turn = |other: &Worker| {
+                (0..200u64).for_each(|i| _ = std::hint::black_box(i));
+                Ok((other.index() == forker).into())
+            };
+            (0..200).try_fold(0u64, |sum, _| {
+                let (a, b): (Result<u64>, Result<u64>) = worker.join(turn, turn);
+                Ok(sum + a? + b?)
+            })
+        })
+        .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let stats = pool.stats().unwrap();
+    let waited: Vec<u64> = stats.workers.iter().map(|worker| worker.promoted).collect();
+    let mut far_looks = 0;
+    for (index, worker) in stats.workers.iter().enumerate() {
+        let [near, far] = [SameCache, OtherNode].map(|distance| worker.steals[distance as usize].tried);
+        println!("worker {index}: forked in public {}, looked near {near}, far {far}", waited[index]);
+        // One worker is near, and six are far.
+        if waited[index] == 0 {
+            assert!(6 * near >= far, "worker {index} looked into {near} near deques and {far} far ones");
+            far_looks += far;
+        }
+    }
+    assert!(far_looks > 0, "nobody looked far");
+}
+
 /// Refuses the memory policy calls, as container runtimes do, for this thread and those it starts.
 fn refuse_memory_policies() {
     let load = |offset: u32| libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: offset };

@@ -5,9 +5,8 @@ use crate::error::{Result, error};
 use crate::os::affinity;
 use crate::os::alloc::{Allocator, Array, List};
 use crate::sync::Hint;
-use crate::topology::{Placement, Proximity, Topology};
+use crate::topology::{Placement, Proximity, Topology, Victims};
 use core::fmt;
-use core::ops::Range;
 
 /// One worker's place.
 #[derive(Debug)]
@@ -18,10 +17,7 @@ struct Seat {
     node: usize,
     /// Whether the two above are true: 1, or 0 for a worker that runs wherever the system puts it.
     is_pinned: Hint,
-    /// The other workers, the nearest first.
-    others: List<u32>,
-    /// Where in `others` those begin who are farther away than the ones before.
-    rings: List<usize>,
+    victims: Victims,
 }
 
 /// The places of a pool's workers.
@@ -59,7 +55,8 @@ impl fmt::Display for Numbers<'_> {
 impl Seats {
     /// Workers side by side, of whose places nothing is known.
     pub(crate) fn unknown(allocator: Allocator, workers: usize) -> Result<Seats> {
-        Seats::new(allocator, workers, |_| (0, 0), |_, _| Proximity::SameNode, true)
+        let victims = |worker| Victims::new(allocator, workers, worker, |_| Proximity::SameNode);
+        Seats::new(allocator, workers, |_| (0, 0), victims, true)
     }
 
     /// The places of a placement, if the workers are to be pinned at all.
@@ -70,13 +67,13 @@ impl Seats {
         is_pinned: bool,
     ) -> Result<Seats> {
         let cpus = &placement.cpus;
-        let near = |a: usize, b: usize| topology.proximity(cpus[a], cpus[b]).unwrap_or(Proximity::Remote(u32::MAX));
         let place = |worker: usize| {
             let cpu = cpus[worker];
             let node = topology.cpu(cpu).map_or(0, |cpu| topology.nodes()[cpu.node as usize].number);
             (cpu, node)
         };
-        let mut seats = Seats::new(allocator, cpus.len(), place, near, topology.nodes().len() == 1)?;
+        let victims = |worker| topology.victims(allocator, cpus, worker);
+        let mut seats = Seats::new(allocator, cpus.len(), place, victims, topology.nodes().len() == 1)?;
         if is_pinned {
             let cpus = cpus.iter().map(|&cpu| cpu as usize + 1).max().unwrap_or(0);
             seats.by_cpu = Array::from_fn(allocator, cpus, |_| Ok(0))?;
@@ -95,7 +92,7 @@ impl Seats {
         allocator: Allocator,
         workers: usize,
         place: impl Fn(usize) -> (u32, u32),
-        near: impl Fn(usize, usize) -> Proximity,
+        victims: impl Fn(usize) -> Result<Victims>,
         one_node: bool,
     ) -> Result<Seats> {
         let mut nodes = List::new(allocator);
@@ -108,20 +105,7 @@ impl Seats {
                     nodes.len() - 1
                 }
             };
-            let mut others = List::with_capacity(allocator, workers - 1)?;
-            for other in (0..workers).filter(|&other| other != worker) {
-                others.push(other as u32)?;
-            }
-            // Stable, so that neighbours by number stay neighbours among equals.
-            others.sort_by_key(|&other| near(worker, other as usize));
-            let mut rings = List::new(allocator);
-            for i in 0..others.len() {
-                let changes = |i: usize| near(worker, others[i] as usize) != near(worker, others[i - 1] as usize);
-                if i == 0 || changes(i) {
-                    rings.push(i)?;
-                }
-            }
-            Ok(Seat { cpu, node, is_pinned: Hint::new(1), others, rings })
+            Ok(Seat { cpu, node, is_pinned: Hint::new(1), victims: victims(worker)? })
         })?;
         Ok(Seats { seats, nodes, one_node, by_cpu: Array::from_fn(allocator, 0, |_| Ok(0))? })
     }
@@ -182,14 +166,7 @@ impl Seats {
 
     /// All workers but one, the nearest first; `random` says where to begin among those equally near.
     pub(crate) fn nearest_first(&self, worker: usize, random: usize) -> impl Iterator<Item = usize> {
-        let seat = &self.seats[worker];
-        let ends = seat.rings.iter().skip(1).copied().chain([seat.others.len()]);
-        seat.rings
-            .iter()
-            .copied()
-            .zip(ends)
-            .flat_map(move |(start, end)| rotated(start..end, random))
-            .map(|i| seat.others[i] as usize)
+        self.seats[worker].victims.in_order(random)
     }
 
     /// Who may run a task of this binding. `backlog` says how many bound tasks a worker has.
@@ -230,10 +207,4 @@ impl Seats {
             }
         }
     }
-}
-
-/// A range, beginning somewhere in its middle.
-fn rotated(range: Range<usize>, random: usize) -> impl Iterator<Item = usize> {
-    let middle = range.start + random.checked_rem(range.len()).unwrap_or(0);
-    (middle..range.end).chain(range.start..middle)
 }

@@ -36,6 +36,7 @@ mod placement;
 mod quota;
 mod sysfs;
 mod tree;
+mod victims;
 
 #[cfg(test)]
 mod fixture;
@@ -50,6 +51,7 @@ pub use cpu_set::CpuSet;
 pub use notes::Notes;
 pub use placement::{Placement, Proximity};
 pub use quota::Quota;
+pub use victims::Victims;
 
 use crate::error::Result;
 use crate::os::affinity;

@@ -27,7 +27,6 @@ const UNREAD: [&str; 14] = [
 ];
 
 /// The names of the machines beside the checkout; none where there are none.
-#[cfg(feature = "hwloc")]
 pub(super) fn names() -> Vec<String> {
     let Ok(folder) = std::fs::read_dir(folder()) else { return Vec::new() };
     let names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
