@@ -340,6 +340,16 @@
 #define VGPU_INBOX_SHARED 2
 
 /**
+ * A full inbox doubles: first in, first out. The default.
+ */
+#define VGPU_GROWTH_VERTICAL 0
+
+/**
+ * A full inbox gets a second queue beside the first, and so on, at most 64; tasks may overtake each other.
+ */
+#define VGPU_GROWTH_HORIZONTAL 1
+
+/**
  * Of what is said to on_log: what was asked could not be done.
  */
 #define VGPU_LOG_ERROR 1
@@ -748,6 +758,15 @@ typedef struct vgpu_pool_config {
      * workers by number. Needs workers that take tasks from each other.
      */
     uint32_t host_seats;
+    /**
+     * Up to how many tasks for each worker the inbox grows when it is full, rounded up to a power of two; 0, or less than inbox_capacity: it
+     * does not grow. One that doubles holds what was queued before besides, less than that again. Growing allocates in the middle of a submit; without memory the inbox is full.
+     */
+    uint32_t inbox_limit;
+    /**
+     * How it grows: one of VGPU_GROWTH_.
+     */
+    uint32_t inbox_growth;
 } vgpu_pool_config;
 
 /**

@@ -5,12 +5,12 @@ use std::alloc::{self, Layout};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 use vgpu_pool::error::{Error, Result, Status};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::parallel::{self, Tiling};
-use vgpu_pool::pool::{Config, Pinning, Pool, WaitPolicy, WhenFull, Worker};
+use vgpu_pool::pool::{Config, Growth, Pinning, Pool, WaitPolicy, WhenFull, Worker};
 
 fn pool(workers: usize) -> Pool {
     Pool::new(&Config { workers, pinning: Pinning::Off, ..Config::default() }).unwrap()
@@ -224,6 +224,41 @@ fn a_full_inbox_does_what_was_chosen() {
             WhenFull::Run => assert_eq!((refused, here), (0, vec![false, false, true, true, true])),
         }
     }
+}
+
+/// Room for two at first; then for 2, 4 and 8, or for four times 2.
+#[test]
+fn a_full_inbox_grows_as_far_as_it_may() {
+    for (inbox_growth, room) in [(Growth::Vertical, 14), (Growth::Horizontal, 8)] {
+        let growing = Config { inbox_capacity: 2, inbox_limit: 8, inbox_growth, ..Config::default() };
+        let pool = Pool::new(&Config { workers: 1, pinning: Pinning::Off, ..growing }).unwrap();
+        let release = blocker(&pool);
+        let order = Arc::new(Mutex::new(vec![]));
+        let mut futures: Vec<_> = (0..20)
+            .map(|i| {
+                let order = order.clone();
+                pool.submit(move |_| order.lock().unwrap().push(i))
+            })
+            .collect();
+        let refused = futures.split_off(room);
+        assert!(refused.iter().all(|f| f.as_ref().is_err_and(|e| e.status() == Status::QueueFull)), "{inbox_growth:?}");
+        release.store(true, SeqCst);
+        futures.into_iter().for_each(|future| future.unwrap().get().unwrap());
+        let mut order = order.lock().unwrap();
+        if inbox_growth == Growth::Horizontal {
+            order.sort_unstable();
+        }
+        assert_eq!(*order, (0..room).collect::<Vec<_>>(), "{inbox_growth:?}");
+    }
+}
+
+#[test]
+fn an_inbox_that_would_grow_too_far_is_refused() {
+    let refused = |config: Config<'_>| Pool::new(&config).map(drop).unwrap_err();
+    let rings = Config { inbox_capacity: 2, inbox_limit: 256, inbox_growth: Growth::Horizontal, ..Config::default() };
+    assert_eq!(refused(rings).status(), Status::InvalidArgument);
+    let huge = refused(Config { inbox_limit: (1 << 24) + 1, ..Config::default() });
+    assert!(huge.status() == Status::InvalidArgument && huge.message().contains("16777217"), "{}", huge.message());
 }
 
 #[test]

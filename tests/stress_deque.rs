@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::protocol::deque::{Deque, Steal};
-use vgpu_pool::protocol::queue::ShardedQueue;
+use vgpu_pool::protocol::sharded::ShardedQueue;
 
 /// Elements in flight at once are told apart by their number within a round of this many.
 const ROUND: usize = 1 << 20;

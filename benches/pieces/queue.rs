@@ -6,7 +6,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use vgpu_pool::os::alloc::Allocator;
-use vgpu_pool::protocol::queue::{Shard, ShardedQueue};
+use vgpu_pool::protocol::queue::Shard;
+use vgpu_pool::protocol::sharded::ShardedQueue;
 
 const CAPACITY: usize = 1024;
 

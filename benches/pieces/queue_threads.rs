@@ -10,7 +10,8 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use vgpu_pool::os::alloc::Allocator;
-use vgpu_pool::protocol::queue::{Dealt, Shard, ShardedQueue};
+use vgpu_pool::protocol::queue::Shard;
+use vgpu_pool::protocol::sharded::{Dealt, ShardedQueue};
 
 const CAPACITY: usize = 1024;
 const THREADS: [usize; 4] = [1, 2, 4, 8];

@@ -51,6 +51,11 @@ class config {
         settings_.inbox_full = static_cast<std::uint32_t>(when_full);
         return set(settings_.inbox_capacity, capacity);
     }
+    /** Up to how many tasks for each worker the inbox grows when it is full; and how: see VGPU_GROWTH_HORIZONTAL. The default: it does not. */
+    config &inbox_growth(std::uint32_t limit, std::uint32_t growth = VGPU_GROWTH_VERTICAL) noexcept {
+        settings_.inbox_growth = growth;
+        return set(settings_.inbox_limit, limit);
+    }
     /** What workers do while they wait; and with help_any how deep, 0: 128. */
     config &wait(wait_policy policy, std::uint32_t help_depth = 0) noexcept {
         settings_.wait_policy = static_cast<std::uint32_t>(policy);

@@ -6,7 +6,7 @@ use super::sized::{self, Sized32};
 use crate::error::{Result, error};
 use crate::os::alloc::Allocator;
 use crate::pool::{
-    Balance, Config, Hooks, InboxMode, Level, Log, OnCaller, Pinning, Victims, WaitPolicy, Wake, WhenFull,
+    Balance, Config, Growth, Hooks, InboxMode, Level, Log, OnCaller, Pinning, Victims, WaitPolicy, Wake, WhenFull,
 };
 use core::ffi::{CStr, c_char, c_void};
 use core::fmt;
@@ -67,6 +67,11 @@ pub const VGPU_INBOX_NEAREST: u32 = 0;
 pub const VGPU_INBOX_ROUND_ROBIN: u32 = 1;
 /// There is one inbox for all.
 pub const VGPU_INBOX_SHARED: u32 = 2;
+
+/// A full inbox doubles: first in, first out. The default.
+pub const VGPU_GROWTH_VERTICAL: u32 = 0;
+/// A full inbox gets a second queue beside the first, and so on, at most 64; tasks may overtake each other.
+pub const VGPU_GROWTH_HORIZONTAL: u32 = 1;
 
 /// Of what is said to on_log: what was asked could not be done.
 pub const VGPU_LOG_ERROR: u32 = 1;
@@ -204,6 +209,11 @@ pub struct vgpu_pool_config {
     /// How many threads of the program may lend themselves as workers at a time; see vgpu_lease_run(). They are the last of the pool's
     /// workers by number. Needs workers that take tasks from each other.
     pub host_seats: u32,
+    /// Up to how many tasks for each worker the inbox grows when it is full, rounded up to a power of two; 0, or less than inbox_capacity: it
+    /// does not grow. One that doubles holds what was queued before besides, less than that again. Growing allocates in the middle of a submit; without memory the inbox is full.
+    pub inbox_limit: u32,
+    /// How it grows: one of VGPU_GROWTH_.
+    pub inbox_growth: u32,
 }
 
 /// The longest name prefix in bytes.
@@ -247,6 +257,8 @@ unsafe impl Sized32 for vgpu_pool_config {
         log_user_data: ptr::null_mut(),
         log_level: 0,
         host_seats: 0,
+        inbox_limit: 0,
+        inbox_growth: VGPU_GROWTH_VERTICAL,
     };
 }
 
@@ -285,6 +297,11 @@ impl vgpu_pool_config {
             self.inbox_full,
             &[("error", WhenFull::Error), ("block", WhenFull::Block), ("run", WhenFull::Run)],
         )?;
+        let inbox_growth = choice(
+            "vgpu_pool_config.inbox_growth",
+            self.inbox_growth,
+            &[("vertical", Growth::Vertical), ("horizontal", Growth::Horizontal)],
+        )?;
         let wait_policy = wait_policy("vgpu_pool_config.wait_policy", self.wait_policy)?;
         let usual = Balance::default();
         let balance = Balance {
@@ -313,6 +330,8 @@ impl vgpu_pool_config {
             host_seats: self.host_seats as usize,
             pinning,
             inbox_capacity: self.inbox_capacity as usize,
+            inbox_limit: self.inbox_limit as usize,
+            inbox_growth,
             when_full,
             wait_policy,
             help_depth: self.help_depth,

@@ -3,6 +3,7 @@
 use super::balance::Balance;
 use super::log::Log;
 use crate::os::alloc::Allocator;
+use crate::protocol::run_queue::Growth;
 use crate::topology::Topology;
 use core::ffi::c_void;
 
@@ -147,6 +148,12 @@ pub struct Config<'a> {
     pub pinning: Pinning,
     /// Tasks each shard of the inbox holds, rounded up to a power of two; 0 means [`DEFAULT_INBOX_CAPACITY`].
     pub inbox_capacity: usize,
+    /// Up to how many tasks a shard grows that is full, rounded up to a power of two; less than `inbox_capacity`, or 0: it does not grow. A
+    /// shard that doubles holds what lies in its older rings besides, less than that again.
+    /// Growing takes memory in the middle of a submit; where there is none, the inbox is full.
+    pub inbox_limit: usize,
+    /// How it grows. [`Growth::Horizontal`] takes at most 64 times `inbox_capacity`.
+    pub inbox_growth: Growth,
     /// What submitting does when the inbox is full.
     pub when_full: WhenFull,
     /// How workers wait, unless a task says otherwise.
@@ -185,6 +192,8 @@ impl Default for Config<'_> {
             host_seats: 0,
             pinning: Pinning::default(),
             inbox_capacity: 0,
+            inbox_limit: 0,
+            inbox_growth: Growth::default(),
             when_full: WhenFull::default(),
             wait_policy: WaitPolicy::default(),
             help_depth: 0,

@@ -11,7 +11,7 @@ use super::fork_join::Job;
 use super::future::Future;
 use super::governor::Governor;
 use super::group::GroupCore;
-use super::inbox::{Destination, Inbox};
+use super::inbox::{Destination, Inbox, Room};
 use super::log::Log;
 use super::maker::Maker;
 use super::options::TaskOptions;
@@ -112,6 +112,8 @@ impl Core {
             0 => DEFAULT_INBOX_CAPACITY,
             capacity => capacity.max(2).next_power_of_two(),
         };
+        let limit = config.inbox_limit.max(shard).next_power_of_two();
+        let room = Room { capacity: shard, limit, growth: config.inbox_growth };
         let deques = || {
             Array::from_fn(allocator, workers, |worker| {
                 // SAFETY: no worker runs yet; then only the owner of the deque lets it grow, and it is dropped before the plots.
@@ -120,7 +122,7 @@ impl Core {
             })
         };
         Ok(Core {
-            inbox: Inbox::new(allocator, workers, workers - config.host_seats, seats.nodes(), shard, balance.inbox)?,
+            inbox: Inbox::new(allocator, workers, workers - config.host_seats, seats.nodes(), room, balance.inbox)?,
             // SAFETY: the plots are dropped last, and `submit_detached` names the worker that it runs on.
             blocks: unsafe { Blocks::new(allocator, workers, shard.saturating_mul(workers), &plots)? },
             deques: [deques()?, deques()?, deques()?],

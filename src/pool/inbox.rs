@@ -20,7 +20,8 @@ use crate::error::Result;
 use crate::os::alloc::Allocator;
 use crate::protocol::CacheLine;
 use crate::protocol::lanes::{LaneSet, Lanes};
-use crate::protocol::queue::ShardedQueue;
+use crate::protocol::run_queue::Growth;
+use crate::protocol::sharded::ShardedQueue;
 use crate::sync::{Hint, IS_CHECKED, thread_slot};
 use core::ptr::NonNull;
 
@@ -64,23 +65,34 @@ pub(crate) struct Inbox {
     own: usize,
 }
 
+/// How many tasks of the usual priority a shard has room for: at first, and at most, after it has grown. Both are powers of two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) capacity: usize,
+    pub(crate) limit: usize,
+    pub(crate) growth: Growth,
+}
+
 /// How many priorities there are, and the first lane of bound tasks.
 const PRIORITIES: usize = Priority::Max as usize + 1;
 
 impl Inbox {
-    /// Queues for so many workers, of whom `own` have threads for good, in so many nodes, with `capacity` tasks of the usual priority to a shard.
+    /// Queues for so many workers, of whom `own` have threads for good, in so many nodes.
     pub(crate) fn new(
         allocator: Allocator,
         workers: usize,
         own: usize,
         nodes: usize,
-        capacity: usize,
+        room: Room,
         mode: InboxMode,
     ) -> Result<Inbox> {
-        let side = (capacity / SIDE_LANE).max(2);
+        let Room { capacity, limit, growth } = room;
+        let side = |size: usize| (size / SIDE_LANE).max(2);
         let queue = |lane| match lane {
-            lane if lane == Priority::Normal as usize => ShardedQueue::new(allocator, workers, capacity),
-            ..PRIORITIES => ShardedQueue::new(allocator, workers, side),
+            lane if lane == Priority::Normal as usize => {
+                ShardedQueue::growing(allocator, workers, capacity, limit, growth)
+            }
+            ..PRIORITIES => ShardedQueue::growing(allocator, workers, side(capacity), side(limit), growth),
             _ => ShardedQueue::new(allocator, workers + nodes, capacity.min(MOST_BOUND)),
         };
         Ok(Inbox {
@@ -170,10 +182,13 @@ impl Inbox {
             }
             let queue = self.lanes.lane(lane);
             let from = Destination { priority: Priority::of_lane(lane), reach: Reach::Everyone };
-            if let Some(entry) = self.homes(worker).find_map(|home| queue.shard(home).pop()) {
+            if let Some(entry) = self.homes(worker).find_map(|home| queue.shard(home).pop(turn as usize)) {
                 return Some(Pick { entry, from, moved_from: None });
             }
-            others().find_map(|other| Some(Pick { entry: queue.shard(other).pop()?, from, moved_from: Some(other) }))
+            others().find_map(|other| {
+                let entry = queue.shard(other).pop(turn as usize)?;
+                Some(Pick { entry, from, moved_from: Some(other) })
+            })
         });
         (pick, has_bound)
     }
@@ -183,7 +198,7 @@ impl Inbox {
             if !seats.includes(reach, worker) {
                 return None;
             }
-            let entry = self.lanes.lane(PRIORITIES + lane).shard(self.bound_shard(reach)?).pop()?;
+            let entry = self.lanes.lane(PRIORITIES + lane).shard(self.bound_shard(reach)?).pop(0)?;
             Some(Pick { entry, from: Destination { priority: Priority::of_lane(lane), reach }, moved_from: None })
         })
     }
@@ -208,7 +223,7 @@ impl Inbox {
         if !is_own && !others().any(|other| other == shard) {
             return None;
         }
-        let entry = self.lanes.lane(lane).shard(shard).pop()?;
+        let entry = self.lanes.lane(lane).shard(shard).pop(turn)?;
         let from = Destination { priority: Priority::of_lane(lane), reach: Reach::Everyone };
         Some(Pick { entry, from, moved_from: (!is_own).then_some(shard) })
     }

@@ -59,6 +59,9 @@ pub use scope::Scope;
 pub use stats::{Stats, Steals, WorkerStats};
 pub use worker::Worker;
 
+#[doc(no_inline)]
+pub use crate::protocol::run_queue::Growth;
+
 use self::core::Core;
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Owned};

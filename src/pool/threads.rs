@@ -261,7 +261,7 @@ fn check_sizes(config: &Config<'_>) -> Result<()> {
     if config.on_caller.is_some() {
         check_on_caller(config)?;
     }
-    match config.inbox_capacity {
+    match config.inbox_capacity.max(config.inbox_limit) {
         ..=MAX_INBOX_CAPACITY => Ok(()),
         capacity => Err(error!(
             InvalidArgument,

@@ -22,7 +22,7 @@
 //! Hence no ordering: the fences of [`event_count`](super::event_count) carry both. Models: `verification/loom/lanes.rs`.
 
 use super::CacheLine;
-use super::queue::ShardedQueue;
+use super::sharded::ShardedQueue;
 use crate::error::Result;
 use crate::os::alloc::{Allocator, Array};
 use crate::sync::{AtomicUsize, RELAXED};

@@ -8,7 +8,9 @@
 //! |---|---|
 //! | [`deque`] | each pushed job is taken exactly once, by its owner or by one thief |
 //! | [`fork_stack`] | a fork costs no atomic operation, and its job is public before anybody could wait for it in vain |
-//! | [`queue`] | each pushed task is taken exactly once, in order within a shard, and within a bound across shards that have their turns |
+//! | [`queue`] | each pushed task is taken exactly once, first in, first out |
+//! | [`run_queue`] | the same of a queue that grows when it is full |
+//! | [`sharded`] | the same of several, in order within a bound where they have their turns |
 //! | [`lanes`] | the same for several priorities, at the price of one while one is used |
 //! | [`parker`] | one thread sleeps, a permit given before or during the sleep is not lost |
 //! | [`event_count`] | no worker sleeps while there is work that nobody looks for |
@@ -43,6 +45,8 @@ pub mod parker;
 pub mod queue;
 pub mod roster;
 pub mod run_gate;
+pub mod run_queue;
+pub mod sharded;
 pub mod shutdown;
 pub mod task_state;
 
@@ -65,6 +69,7 @@ impl<T> core::ops::Deref for CacheLine<T> {
 pub const SITES: &[&[Site]] = &[
     deque::SITES,
     queue::SITES,
+    run_queue::SITES,
     parker::SITES,
     event_count::SITES,
     event_log::SITES,

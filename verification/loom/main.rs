@@ -45,6 +45,7 @@ mod queue_machine;
 mod queue_zoo;
 mod roster;
 mod run_gate;
+mod run_queue;
 mod shutdown;
 #[path = "../zoo/shutdown_leaving.rs"]
 mod shutdown_leaving;
@@ -69,3 +70,5 @@ mod wrong_homes;
 mod wrong_log;
 #[path = "../zoo/wrong_queue.rs"]
 mod wrong_queue;
+#[path = "../zoo/wrong_run_queue.rs"]
+mod wrong_run_queue;

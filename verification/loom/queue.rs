@@ -19,7 +19,7 @@ use loom::thread;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use vgpu_pool::os::alloc::Allocator;
-use vgpu_pool::protocol::queue::Dealt;
+use vgpu_pool::protocol::sharded::Dealt;
 use vgpu_pool::sync::spurious_failures;
 
 /// Scenarios, and the outcomes that weak memory adds to the machine's.

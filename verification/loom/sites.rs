@@ -5,7 +5,7 @@ use crate::mpmc::Layout::AllSpawned;
 use crate::steal_deque::Layout::{OwnerOnMain, OwnerSpawned};
 use crate::{
     arrivals, completion, countdown, deque, event_count, event_log, free_list, handover, lazy_start, parker, queue,
-    run_gate, task_state,
+    run_gate, run_queue, task_state,
 };
 use std::sync::atomic::Ordering::{self, *};
 use vgpu_pool::protocol::SITES;
@@ -52,6 +52,8 @@ fn killers() -> Vec<Killer> {
         Killer("queue.PUSH_TURN_DONE", &[Relaxed], first_lap),
         Killer("queue.POP_TURN", &[Relaxed], first_lap),
         Killer("queue.POP_TURN_DONE", &[Relaxed], second_lap),
+        Killer("run_queue.GROW", &[Relaxed], run_queue::new_ring()),
+        Killer("run_queue.FIND", &[Relaxed], run_queue::new_ring()),
         Killer("parker.PARK_TAKE", &[Relaxed], parker::MESSAGE),
         Killer("parker.UNPARK", &[Relaxed], parker::MESSAGE),
         Killer("event_count.NOTIFY_FENCE", FENCE, one_and_one),

@@ -8,7 +8,8 @@ use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::VecDeque;
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::protocol::deque::{Deque, Steal};
-use vgpu_pool::protocol::queue::{Shard, ShardedQueue};
+use vgpu_pool::protocol::queue::Shard;
+use vgpu_pool::protocol::sharded::ShardedQueue;
 
 const PROGRAMS: u64 = 3_000;
 

@@ -1,4 +1,4 @@
-//! How far a dealt queue departs from first in, first out: the bound that `src/protocol/queue.rs` states.
+//! How far a dealt queue departs from first in, first out: the bound that `src/protocol/sharded.rs` states.
 //!
 //! Two ways to break it are tried. Random programs on one thread run on the real queue. And a machine that does step by step what the
 //! queue does is walked through all its interleavings, with threads that push and pop without end: it knows which element is watched,
@@ -8,7 +8,7 @@ use crate::{long, power_of_two, shorter, word};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use std::collections::{HashSet, VecDeque};
 use vgpu_pool::os::alloc::Allocator;
-use vgpu_pool::protocol::queue::Dealt;
+use vgpu_pool::protocol::sharded::Dealt;
 
 /// The bound, as the module's text has it.
 fn bound(shards: usize, producers: usize, consumers: usize, lost: usize) -> usize {

@@ -5,7 +5,8 @@ use core::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering, Ordering::Relaxed};
 use vgpu_pool::os::alloc::Allocator;
-use vgpu_pool::protocol::queue::{Shard, ShardedQueue};
+use vgpu_pool::protocol::queue::Shard;
+use vgpu_pool::protocol::sharded::ShardedQueue;
 use vgpu_pool::sync::{AtomicU32, RELAXED, Site, UnsafeCell, fence};
 
 #[cfg(feature = "loom")]

@@ -94,6 +94,7 @@ impl Micropools {
             Pool::new(&Config {
                 workers,
                 inbox_capacity: places,
+                inbox_limit: 0,
                 name_prefix: name,
                 topology: Some(&topology),
                 when_full: WhenFull::Error,
