@@ -57,8 +57,11 @@ built() { # built WHAT LOG COMMAND...: runs the command, and shows what it said 
 built 'the C library' "$out/library.log" make --no-print-directory lib || echo 'bench: going on without the C library' >&2
 built 'the C++ peers' "$out/peers.log" make --no-print-directory -k -f benches/cpp/Makefile \
     OUT="$out" LIB="$target/lib" INCLUDE=include || echo 'bench: going on without what could not be built' >&2
+built 'the program that measures' "$out/measuring.log" env CARGO_TARGET_DIR="$out/cargo" RUSTFLAGS="-C target-cpu=native" \
+    cargo build --locked --release --manifest-path benches/Cargo.toml --bin vgpu-bench
+# Calls of the kernels go to them, as they do from C++, and not through a table.
 built 'the Rust peers' "$out/rust.log" env CARGO_TARGET_DIR="$out/cargo" RUSTFLAGS="-C target-cpu=native" \
-    cargo build --locked --release --manifest-path benches/Cargo.toml
+    cargo rustc --locked --release --manifest-path benches/Cargo.toml --bin vgpu-bench-rs -- -C relocation-model=static
 
 commit=$(git describe --always --dirty 2>/dev/null || echo 'a tree without history')
 exec "$out/cargo/release/vgpu-bench" --peers "$out" --out "$target/report" --commit "$commit" "$@"

@@ -11,6 +11,8 @@ page=$PWD/verification/deletions.md
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/deletions RUST_BACKTRACE=0
+# A build for each row: each should be small.
+export CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
 
 # The working tree as it is, committed or not. Its times are those of now, so that nothing built before passes for new.
 git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- -cf - | tar -xmf - -C "$scratch"
@@ -18,17 +20,17 @@ cd "$scratch"
 
 table=
 survivors=0
-known=' '
+tests=()
 
 build() {
     cargo test --locked --quiet --features loom --test loom --no-run >log 2>&1 || { cat log >&2; fail "$1"; }
 }
 
-# A test that fails may end the process. One that does not end in time is neither: it may only be slow.
-run() { # run TEST
+# Tests that fail may end the process. One that does not end in time is neither: it may only be slow.
+run() { # run TEST...
     local status=0
-    timeout 900 cargo test --locked --quiet --features loom --test loom -- --exact "$1" >log 2>&1 || status=$?
-    [ "$status" != 124 ] || fail "$file: $1 came to no end"
+    timeout 1800 cargo test --locked --quiet --features loom --test loom -- --exact "$@" >log 2>&1 || status=$?
+    [ "$status" != 124 ] || fail "$*: came to no end"
     return "$status"
 }
 
@@ -48,18 +50,19 @@ in_file() {
 # deleted FUNCTION WHAT TEST OLD NEW [LINES]
 #     Puts NEW in the place of OLD, which must be found on one line of the file, or on LINES of them. TEST must then fail.
 deleted() {
-    local function=$1 what=$2 test=$3 old=$4 new=$5 lines=${6:-1} found row
     [ -z "$only" ] || [ "$only" = "$file" ] || return 0
+    "$each" "$@"
+}
+
+note_test() {
+    local function=$1 test=$3 old=$4 lines=${6:-1} found
     found=$(grep -cF -- "$old" "$file" || true)
     [ "$found" = "$lines" ] || fail "$file, $function: on $found lines instead of $lines: $old"
-    case $known in
-        *" $test "*) ;;
-        *)
-            build 'the sources do not compile as they are'
-            run "$test" && grep -q '^test result: ok. 1 passed' log || { cat log >&2; fail "$test does not pass as it is"; }
-            known+="$test "
-            ;;
-    esac
+    [[ " ${tests[*]} " = *" $test "* ]] || tests+=("$test")
+}
+
+mutate() {
+    local function=$1 what=$2 test=$3 old=$4 new=$5 row
     cp "$file" kept
     awk -v old="$old" -v new="$new" '
         { at = index($0, old); print at ? substr($0, 1, at - 1) new substr($0, at + length(old)) : $0 }
@@ -77,6 +80,8 @@ deleted() {
     table+="$row |"$'\n'
 }
 
+# Every row, with what `each` does to it.
+rows() {
 section 'Fences'
 
 in_file src/protocol/deque.rs
@@ -99,7 +104,7 @@ section 'Looks before a sleep'
 
 in_file src/pool/wait.rs
 deleted search 'the second look for work' pool::a_task_runs_and_its_pool_ends \
-    '!core.has_work_for(self.index()) && ' ''
+    '&& !calls ' ''
 deleted search 'the last searcher'"'"'s look' \
     pool::a_searcher_that_finds_one_of_two_tasks_wakes_another_for_the_other \
     'sleep.end_search(self.index(), || core.has_work());' 'sleep.end_search(self.index(), || false);'
@@ -116,7 +121,7 @@ in_file src/protocol/lanes.rs
 deleted open 'the bit of a lane' policies::the_first_task_of_a_priority_is_found \
     'self.open.fetch_or(1 << lane, RELAXED);' ''
 
-in_file src/protocol/queue.rs
+in_file src/protocol/sharded.rs
 deleted has_work 'the look at every shard but the first' pool::a_child_is_found_in_any_shard \
     'self.shards.iter().any(Shard::has_work)' 'self.shards[0].has_work()'
 
@@ -227,7 +232,7 @@ deleted finish_run 'the wake-up of who waits for a graph' graph::graph_each_vert
 deleted finish_run 'the wake-up of workers that wait for a graph' graph::graph_a_worker_that_sleeps_over_its_graph_wakes \
     'if let Some(address) = finished.helpers() {' 'if let Some(address) = None::<usize> {'
 deleted finish_run 'the wake-up of who closes' graph::graph_a_pool_ends_after_the_graphs_it_runs \
-    'self.shutdown.finish(1).wake_blocked();' 'let _ = self.shutdown.finish(1);' 2
+    'self.shutdown.finish(1).wake_blocked();' 'let _ = self.shutdown.finish(1);' 3
 
 deleted submit 'the call of who made the pool' maker::a_maker_that_sleeps_until_it_is_called_runs_every_task \
     'self.call_maker();' '' 2
@@ -313,6 +318,15 @@ section 'The end'
 in_file src/pool/core.rs
 deleted drop 'the freeing of what is left in the inbox' pool::a_task_is_run_or_cancelled \
     'while let Some(entry) = self.inbox.pop(0) {' 'while let Some(entry) = None::<NonNull<Entry>> {'
+}
+
+each=note_test
+rows
+build 'the sources do not compile as they are'
+run "${tests[@]}" && grep -q "^test result: ok. ${#tests[@]} passed" log || { cat log >&2; fail 'not every test passes as it is'; }
+table=
+each=mutate
+rows
 
 [ "$survivors" = 0 ] || fail "$survivors deletions survive"
 [ -n "$only" ] || {

@@ -31,16 +31,11 @@ template <class L> Sample measure_empty_loops(const Request &request) {
     return sample;
 }
 
-template <class L> Sample measure_filling(const Request &request, bool growing) {
-    constexpr std::uint32_t even_rounds = 2;
-    constexpr std::uint64_t longest_rounds = 100;
+template <class L> Sample measure_filling(const Request &request, std::uint32_t longest) {
     L pool(request.workers, request.implementation);
     std::size_t count = request.size;
     std::vector<std::uint32_t> items(count);
-    auto item = [growing, count, items = items.data()](std::size_t i) {
-        std::uint32_t rounds = growing ? 1 + std::uint32_t(i * longest_rounds / count) : even_rounds;
-        items[i] = kernel_mix(i, rounds);
-    };
+    auto item = [longest, count, items = items.data()](std::size_t i) { kernel_fill_item(items, i, count, longest); };
     Sample sample;
     pool.inside([&] {
         pool.each(count / 10, item);
@@ -62,10 +57,10 @@ template <class L> std::optional<Sample> measure_loops(const Request &request) {
         return measure_empty_loops<L>(request);
     }
     if (request.program == "for-cheap") {
-        return measure_filling<L>(request, false);
+        return measure_filling<L>(request, 0);
     }
     if (request.program == "for-skewed") {
-        return measure_filling<L>(request, true);
+        return measure_filling<L>(request, 100);
     }
     return std::nullopt;
 }

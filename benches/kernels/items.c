@@ -8,3 +8,8 @@ uint32_t kernel_mix(uint64_t seed, uint32_t rounds) {
     }
     return (uint32_t)(x >> 32);
 }
+
+void kernel_fill_item(uint32_t *items, size_t item, size_t count, uint32_t longest) {
+    uint32_t rounds = longest ? 1 + (uint32_t)((uint64_t)item * longest / count) : 2;
+    items[item] = kernel_mix(item, rounds);
+}

@@ -18,6 +18,9 @@ extern "C" {
 /* A number mixed `rounds` times, each round waiting for the one before. */
 uint32_t kernel_mix(uint64_t seed, uint32_t rounds);
 
+/* Fills in one of `count` items: with two rounds, or with up to `longest` if that is not 0, the more the later the item is. */
+void kernel_fill_item(uint32_t *items, size_t item, size_t count, uint32_t longest);
+
 /* ---- queens.c ---- */
 
 enum { KERNEL_QUEENS_MAX = 16 };

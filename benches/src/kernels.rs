@@ -1,6 +1,8 @@
 //! The work of the programs, written in C so that every implementation calls the same machine code. `kernels/kernels.h` says
 //! what each function does.
 
+use std::sync::atomic::AtomicU32;
+
 /// The largest board of [`queens_moves`].
 pub const QUEENS_MAX: usize = 16;
 /// Rows and columns of a block of [`matmul_leaf`].
@@ -38,6 +40,7 @@ mod c {
 
     unsafe extern "C" {
         pub safe fn kernel_mix(seed: u64, rounds: u32) -> u32;
+        pub(super) fn kernel_fill_item(items: *mut u32, item: usize, count: usize, longest: u32);
         pub(super) fn kernel_queens_moves(board: *const u8, row: u32, size: u32, moves: *mut u8) -> u32;
         pub(super) fn kernel_matmul_leaf(a: *const i32, b: *const i32, c: *mut i32, stride: usize);
         pub(super) safe fn kernel_uts_root(tree: &UtsTree, root: &mut UtsNode);
@@ -76,6 +79,14 @@ pub use c::{
 
 /// A board with one queen in each of its first rows.
 pub type Board = [u8; QUEENS_MAX];
+
+/// Fills in one item: with two rounds of mixing, or with up to `longest` if that is not 0, the more the later the item is.
+#[inline(always)]
+pub fn fill_item(items: &[AtomicU32], item: usize, longest: u32) {
+    debug_assert!(item < items.len());
+    // SAFETY: the item is one of them, and nobody else writes it meanwhile.
+    unsafe { c::kernel_fill_item(items.as_ptr().cast_mut().cast(), item, items.len(), longest) }
+}
 
 /// The columns of `row` that no queen above attacks, on a board of `size` rows and columns.
 #[inline(always)]

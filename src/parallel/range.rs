@@ -8,6 +8,9 @@
 //! not wait long. A loop begins with single indices, since nobody knows yet what they cost. A half that was not stolen comes back
 //! to its worker with all that was learnt from the first half.
 //!
+//! A half that was stolen begins with smaller steps: it is far from where the last were timed, and where indices grow dearer a step
+//! of old length would leave its thief's own thieves without work for longer than they look for it.
+//!
 //! What no step can know is the future: where cheap indices are followed by heavy ones without warning, the step that meets
 //! them is as long as the cheap ones were.
 //!
@@ -148,7 +151,7 @@ impl<B> Pieces<B> {
                         if runner.index() == owner {
                             return Some(right);
                         }
-                        self.in_steps(runner, right, step);
+                        self.in_steps(runner, right, step.div_ceil(STEP_GROWTH));
                         None
                     },
                 );
@@ -177,9 +180,9 @@ impl<B> Pieces<B> {
 
 /// How many indices take [`STEP_NS`], if `len` of them took `ns`.
 fn estimate(len: usize, ns: u64) -> usize {
-    let fitting = len as u128 * u128::from(STEP_NS) / u128::from(ns.max(1));
-    let most = len.saturating_mul(STEP_GROWTH);
-    usize::try_from(fitting).map_or(most, |fitting| fitting.clamp(1, most))
+    // In floating point, which is quick and cannot overflow; a last digit more or less is all the same.
+    let fitting = len as f64 * (STEP_NS as f64 / ns.max(1) as f64);
+    (fitting as usize).clamp(1, len.saturating_mul(STEP_GROWTH))
 }
 
 /// The end of `len` indices from `start` on. Many indices end at a multiple of [`EVEN`].

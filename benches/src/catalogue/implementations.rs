@@ -106,4 +106,5 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
     },
     Implementation { name: "threads", role: Role::Baseline, programs: &[&["independent"]], ..RUST },
     Implementation { name: "futex", role: Role::Baseline, programs: &[&["wake"]], ..RUST },
+    Implementation { name: "futex-pinned", role: Role::Baseline, programs: &[&["wake"]], ..RUST },
 ];

@@ -21,20 +21,9 @@ pub trait Loops: Sized + Sync {
     /// A loop of two pieces, each of which only counts itself.
     fn two_empty(&self, caller: Self::Caller<'_>);
 
-    /// Writes each item's value.
-    fn fill(&self, caller: Self::Caller<'_>, items: &[AtomicU32], value: impl Fn(usize) -> u32 + Sync);
+    /// Calls `item` with each number below `count`.
+    fn each(&self, caller: Self::Caller<'_>, count: usize, item: impl Fn(usize) + Send + Sync);
 }
-
-/// How the length of an item's work depends on its place.
-#[derive(Clone, Copy)]
-pub enum Length {
-    Even,
-    /// Grows evenly, so that equal pieces of the range are unequal work.
-    Growing,
-}
-
-const EVEN_ROUNDS: u32 = 2;
-const LONGEST_ROUNDS: u64 = 100;
 
 pub fn measure_empty<L: Loops>(request: &Request) -> Sample {
     let pool = L::start(request.workers);
@@ -55,22 +44,16 @@ pub fn measure_empty<L: Loops>(request: &Request) -> Sample {
     })
 }
 
-pub fn measure_filling<L: Loops>(request: &Request, length: Length) -> Sample {
+/// Items of two rounds each, or of up to `longest`, so that equal pieces of the range are unequal work.
+pub fn measure_filling<L: Loops>(request: &Request, longest: u32) -> Sample {
     let pool = L::start(request.workers);
     let items: Vec<AtomicU32> = (0..request.size).map(|_| AtomicU32::new(0)).collect();
-    let count = items.len();
-    let value = move |i: usize| {
-        let rounds = match length {
-            Length::Even => EVEN_ROUNDS,
-            Length::Growing => 1 + (i as u64 * LONGEST_ROUNDS / count as u64) as u32,
-        };
-        kernels::mix(i as u64, rounds)
-    };
+    let item = |i| kernels::fill_item(&items, i, longest);
     pool.inside(|caller| {
-        pool.fill(caller, &items[..count / 10], value);
+        pool.each(caller, items.len() / 10, item);
         let mut sample = Sample::default();
         let watch = Stopwatch::start();
-        pool.fill(caller, &items, value);
+        pool.each(caller, items.len(), item);
         watch.stop(&mut sample);
         sample.units = request.size;
         sample.check = check(&items);

@@ -15,7 +15,7 @@ mod programs;
 mod submit;
 mod wake;
 
-use loops::{Length, Loops};
+use loops::Loops;
 use pool::Pool;
 use pools::chili::{Chili, ChiliEach};
 use pools::plain::Plain;
@@ -28,6 +28,7 @@ use std::thread;
 use submit::Submit;
 use vgpu_bench::kernels;
 use vgpu_bench::sample::{Request, Sample};
+use wake::Threads;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -74,7 +75,8 @@ fn measure(request: &Request) -> Result<Sample, String> {
         "tokio" => (submits::<Tokio>(request).or_else(|| idles_with_tasks::<Tokio>(request)), tokio::VERSION),
         "plain-rust" => (fork_join::measure::<Plain>(request), "rustc"),
         "threads" => ((request.program == "independent").then(|| independent::measure(request)), "std::thread"),
-        "futex" => ((request.program == "wake").then(|| wake::measure_futex(request)), "Linux"),
+        "futex" => (futex(request, Threads::Anywhere), "Linux"),
+        "futex-pinned" => (futex(request, Threads::Pinned), "Linux"),
         _ => (None, ""),
     };
     let mut sample = sample.ok_or_else(|| format!("{} does not run {}", request.implementation, request.program))?;
@@ -83,6 +85,10 @@ fn measure(request: &Request) -> Result<Sample, String> {
     sample.version = version.to_owned();
     sample.rss_kib = kernels::peak_rss_kib();
     Ok(sample)
+}
+
+fn futex(request: &Request, threads: Threads) -> Option<Sample> {
+    (request.program == "wake").then(|| wake::measure_futex(request, threads))
 }
 
 fn forks<P: Pool>(request: &Request) -> Option<Sample> {
@@ -104,8 +110,8 @@ fn submits<S: Submit>(request: &Request) -> Option<Sample> {
 fn loops<L: Loops>(request: &Request) -> Option<Sample> {
     match request.program.as_str() {
         "for-empty" => Some(loops::measure_empty::<L>(request)),
-        "for-cheap" => Some(loops::measure_filling::<L>(request, Length::Even)),
-        "for-skewed" => Some(loops::measure_filling::<L>(request, Length::Growing)),
+        "for-cheap" => Some(loops::measure_filling::<L>(request, 0)),
+        "for-skewed" => Some(loops::measure_filling::<L>(request, 100)),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@ use crate::submit::Submit;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
+use vgpu_bench::cpus;
 use vgpu_bench::kernels;
 use vgpu_bench::sample::{Request, Sample};
 
@@ -48,11 +49,28 @@ pub fn measure<S: Submit>(request: &Request) -> Sample {
     })
 }
 
+/// Where the two threads of [`measure_futex`] run.
+#[derive(Clone, Copy)]
+pub enum Threads {
+    /// Where the kernel puts them: the sleeper, mostly, on the CPU of who wakes it, which soon sleeps itself.
+    Anywhere,
+    /// Each on a CPU of its own, as pinned workers are: who wakes and who is woken can both go on.
+    Pinned,
+}
+
 /// What the machine takes: a thread blocked in a futex, and another that wakes it.
-pub fn measure_futex(request: &Request) -> Sample {
+pub fn measure_futex(request: &Request, threads: Threads) -> Sample {
     static ARRIVED: AtomicU32 = AtomicU32::new(0);
     let stamps = Stamp::many(request.size);
-    let sleeper = thread::spawn(|| {
+    let cpus = cpus::allowed().expect("this thread's CPUs");
+    let pin = move |place: usize| {
+        if let Threads::Pinned = threads {
+            cpus::pin(&[cpus[place % cpus.len()]]).expect("one of this thread's CPUs");
+        }
+    };
+    pin(0);
+    let sleeper = thread::spawn(move || {
+        pin(1);
         for (number, stamp) in stamps.iter().enumerate() {
             while ARRIVED.load(Ordering::Acquire) as usize == number {
                 futex(&ARRIVED, libc::FUTEX_WAIT, number as u32);

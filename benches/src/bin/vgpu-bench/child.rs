@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 use vgpu_bench::catalogue::Implementation;
+use vgpu_bench::cpus;
 use vgpu_bench::sample::Sample;
 
 pub struct Launcher {
@@ -28,7 +29,7 @@ impl Launcher {
     /// Programs are looked for beside this one and in `peers`.
     pub fn new(peers: &Path, timeout: Duration) -> io::Result<Launcher> {
         let beside = std::env::current_exe()?.parent().unwrap_or(Path::new(".")).to_owned();
-        Ok(Launcher { folders: [beside, peers.to_owned()], timeout, cpus: allowed_cpus()? })
+        Ok(Launcher { folders: [beside, peers.to_owned()], timeout, cpus: cpus::allowed()? })
     }
 
     /// How many CPUs there are to use.
@@ -49,7 +50,7 @@ impl Launcher {
         command.args(cell.request(count).to_args());
         set_environment(&mut command, cell);
         // SAFETY: the closure makes one system call and touches nothing that the parent's threads may hold.
-        unsafe { command.pre_exec(move || pin(&cpus)) };
+        unsafe { command.pre_exec(move || cpus::pin(&cpus)) };
         let begin = Instant::now();
         let (status, output, errors) = self.finish(command)?;
         let lived = begin.elapsed();
@@ -106,30 +107,5 @@ fn set_environment(command: &mut Command, cell: &Cell) {
     // Threads are bound where there is a CPU for each.
     if cell.program.outside_threads == 0 {
         command.env("OMP_PROC_BIND", "close").env("OMP_PLACES", "threads");
-    }
-}
-
-fn allowed_cpus() -> io::Result<Vec<usize>> {
-    // SAFETY: a set of CPUs is plain bits, of which none is set here.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is as large as is said.
-    if unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the numbers are within the set.
-    Ok((0..libc::CPU_SETSIZE as usize).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect())
-}
-
-fn pin(cpus: &[usize]) -> io::Result<()> {
-    // SAFETY: as above.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    for &cpu in cpus {
-        // SAFETY: the number came out of such a set.
-        unsafe { libc::CPU_SET(cpu, &mut set) };
-    }
-    // SAFETY: the set is as large as is said.
-    match unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }

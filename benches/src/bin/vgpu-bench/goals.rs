@@ -131,10 +131,16 @@ fn joins_of_two(report: &Report, goals: &mut Vec<Goal>) {
     let figures = awake.zip(extra(awake, "body_s")).map(|(row, body)| (row.median_s / body, 1.3));
     goals.push(at_most("two bodies of 20 us on two awake workers: time by one body's", figures, times));
     let asleep = report.find("join-asleep", 2, OURS);
-    let futex = extra(report.find("wake", 2, "futex"), "p50_s");
-    let figures =
-        asleep.zip(extra(asleep, "body_s")).zip(futex).map(|((row, body), futex)| (row.median_s, body + 1.5 * futex));
-    goals.push(at_most("the same with the second asleep: one body and 1.5 futex wake-ups", figures, us));
+    // The second body needs the other CPU. A futex alone wakes its sleeper on the CPU of who wakes it, so both are told.
+    for (futex, whose) in [("futex-pinned", "to the other CPU"), ("futex", "to wherever the kernel likes")] {
+        let wake_up = extra(report.find("wake", 2, futex), "p50_s");
+        let figures = asleep
+            .zip(extra(asleep, "body_s"))
+            .zip(wake_up)
+            .map(|((row, body), wake_up)| (row.median_s, body + 1.5 * wake_up));
+        let what = format!("the same with the second asleep: one body and 1.5 futex wake-ups {whose}");
+        goals.push(at_most(what, figures, us));
+    }
 }
 
 fn submitting(report: &Report, goals: &mut Vec<Goal>) {

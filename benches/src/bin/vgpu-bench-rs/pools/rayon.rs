@@ -5,7 +5,6 @@ use crate::pool::{Gather, Pool};
 use crate::submit::Submit;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::atomic::{AtomicU32, Ordering};
 use vgpu_bench::kernels;
 
 pub const VERSION: &str = concat!("rayon ", env!("RAYON_VERSION"));
@@ -122,7 +121,7 @@ impl Loops for Rayon {
         rayon::join(|| kernels::tally(), || kernels::tally());
     }
 
-    fn fill(&self, (): (), items: &[AtomicU32], value: impl Fn(usize) -> u32 + Sync) {
-        items.par_iter().enumerate().for_each(|(i, item)| item.store(value(i), Ordering::Relaxed));
+    fn each(&self, (): (), count: usize, item: impl Fn(usize) + Send + Sync) {
+        (0..count).into_par_iter().for_each(item);
     }
 }

@@ -5,7 +5,6 @@ use crate::loops::Loops;
 use crate::pool::{Gather, Pool};
 use crate::submit::Submit;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
 use vgpu_bench::kernels;
 use vgpu_pool::error::Result;
 use vgpu_pool::parallel;
@@ -125,9 +124,8 @@ impl Loops for Vgpu {
         parallel::for_range_on(caller, 0..2, 1, |_, piece| empty_pieces(piece)).expect("no piece fails");
     }
 
-    fn fill(&self, caller: &Worker, items: &[AtomicU32], value: impl Fn(usize) -> u32 + Sync) {
-        parallel::for_range_on(caller, 0..items.len(), 0, |_, piece| fill_piece(items, piece, &value))
-            .expect("no piece fails");
+    fn each(&self, caller: &Worker, count: usize, item: impl Fn(usize) + Send + Sync) {
+        parallel::for_range_on(caller, 0..count, 0, |_, piece| Ok(piece.for_each(&item))).expect("no piece fails");
     }
 }
 
@@ -182,21 +180,13 @@ impl Loops for VgpuOutside {
         parallel::for_range(Some(&self.0.0), 0..2, 1, |_, piece| empty_pieces(piece)).expect("no piece fails");
     }
 
-    fn fill(&self, (): (), items: &[AtomicU32], value: impl Fn(usize) -> u32 + Sync) {
-        parallel::for_range(Some(&self.0.0), 0..items.len(), 0, |_, piece| fill_piece(items, piece, &value))
+    fn each(&self, (): (), count: usize, item: impl Fn(usize) + Send + Sync) {
+        parallel::for_range(Some(&self.0.0), 0..count, 0, |_, piece| Ok(piece.for_each(&item)))
             .expect("no piece fails");
     }
 }
 
 fn empty_pieces(piece: Range<usize>) -> Result<()> {
     piece.for_each(|_| kernels::tally());
-    Ok(())
-}
-
-#[inline(always)]
-fn fill_piece(items: &[AtomicU32], piece: Range<usize>, value: &impl Fn(usize) -> u32) -> Result<()> {
-    for i in piece {
-        items[i].store(value(i), Ordering::Relaxed);
-    }
     Ok(())
 }
