@@ -123,7 +123,7 @@ deleted open 'the bit of a lane' policies::the_first_task_of_a_priority_is_found
 
 in_file src/protocol/sharded.rs
 deleted has_work 'the look at every shard but the first' pool::a_child_is_found_in_any_shard \
-    'self.shards.iter().any(Shard::has_work)' 'self.shards[0].has_work()'
+    'self.shards.iter().any(RunQueue::has_work)' 'self.shards[0].has_work()'
 
 in_file src/protocol/event_count.rs
 deleted end_search 'the last searcher'"'"'s look' event_count::the_last_searcher_wakes_a_successor \
@@ -307,7 +307,7 @@ deleted walk 'the question whether the rest of the loop is private still' fold::
 
 in_file src/pool/wait.rs
 deleted wait_until 'the publication of all jobs before a wait' fork_stack::a_wait_publishes_all_private_jobs \
-    'self.promote_all();' ''
+    'self.promote_all();' '' 2
 deleted wait_until 'the help of the last who waits' pool::when_all_workers_wait_one_helps \
     'if last_helper.enter(is_open, self.is_own()) {' 'if last_helper.enter(is_open, self.is_own()) && false {'
 deleted follow 'the theft from the thief' fork_stack::a_wait_steals_from_the_thief \
@@ -317,7 +317,7 @@ section 'The end'
 
 in_file src/pool/core.rs
 deleted drop 'the freeing of what is left in the inbox' pool::a_task_is_run_or_cancelled \
-    'while let Some(entry) = self.inbox.pop(0) {' 'while let Some(entry) = None::<NonNull<Entry>> {'
+    'while let Some(entry) = self.inbox.drain() {' 'while let Some(entry) = None::<NonNull<Entry>> {'
 }
 
 each=note_test

@@ -34,7 +34,7 @@ struct Options {
     /// A small run that shows that everything works; its figures mean nothing
     #[arg(long)]
     quick: bool,
-    /// Only programs whose name contains one of these
+    /// Only programs with one of these names, or with one that contains it
     #[arg(long = "program", value_delimiter = ',', value_name = "PART")]
     programs: Vec<String>,
     /// Only implementations with one of these names

@@ -43,8 +43,10 @@ const SLOW_ROUNDS: usize = 5;
 
 impl Plan {
     pub fn new(options: &Options, launcher: &Launcher) -> Plan {
-        let wanted =
-            |name: &str, parts: &[String]| parts.is_empty() || parts.iter().any(|part| name.contains(part.as_str()));
+        // A part that is a program's whole name means that one alone: `uts-t3` is in `uts-t3l` too.
+        let is_name = |part: &str| PROGRAMS.iter().any(|program| program.name == part);
+        let meant = |name: &str, part: &str| if is_name(part) { name == part } else { name.contains(part) };
+        let wanted = |name: &str, parts: &[String]| parts.is_empty() || parts.iter().any(|part| meant(name, part));
         let named = |name: &str, names: &[String]| names.is_empty() || names.iter().any(|other| name == other);
         let (present, absent): (Vec<_>, Vec<_>) = IMPLEMENTATIONS
             .iter()
