@@ -767,6 +767,17 @@ typedef struct vgpu_pool_config {
      * How it grows: one of VGPU_GROWTH_.
      */
     uint32_t inbox_growth;
+    /**
+     * When a task of less than VGPU_PRIORITY_HIGH has waited so long, in nanoseconds, a reserved worker that has nothing urgent to do takes one
+     * of them, and then none for as long again; 0: 1 ms; UINT64_MAX: never, even if all others are held up.
+     */
+    uint64_t lend_after_ns;
+    /**
+     * How many workers, the first ones, are kept for tasks of VGPU_PRIORITY_HIGH and above, so that these need not wait for long tasks to
+     * end; bound tasks, and forked jobs, they take as all do. Fewer than there are workers. Not together with min_workers, spare_workers,
+     * or settings by which tasks stay where they were dealt; nor for micropools.
+     */
+    uint32_t reserved_workers;
 } vgpu_pool_config;
 
 /**

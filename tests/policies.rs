@@ -8,8 +8,8 @@ use vgpu_pool::error::Status;
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::pool::inbox::FAIR_TURN;
 use vgpu_pool::pool::{
-    Balance, Binding, Config, Future, InboxMode, Pinning, Pool, Priority, TaskOptions, Victims, WaitPolicy, WhenFull,
-    Worker,
+    Balance, Binding, Config, Future, InboxMode, Micropool, Micropools, Pinning, Pool, Priority, TaskOptions, Victims,
+    WaitPolicy, WhenFull, Worker,
 };
 use vgpu_pool::topology::{CpuSet, Topology};
 
@@ -489,4 +489,71 @@ fn a_pool_ends_with_bound_and_lifted_tasks_in_it() {
         drop(pool);
         assert_eq!(ran.load(SeqCst), 200);
     }
+}
+
+fn reserving(lend_after_ns: u64) -> Pool {
+    pool(2, Balance { reserved: 1, lend_after_ns, ..Balance::default() })
+}
+
+#[test]
+fn a_reserved_worker_runs_urgent_tasks_alone() {
+    let pool = reserving(u64::MAX);
+    let ran = Arc::new(AtomicUsize::new(0));
+    let stopper = Stopper::on(&pool, 1);
+    let usual: Vec<_> = [Priority::Normal, Priority::Low, Priority::Normal]
+        .map(|priority| {
+            let ran = ran.clone();
+            let task = move |worker: &Worker| {
+                ran.fetch_add(1, SeqCst);
+                Ok(worker.index())
+            };
+            pool.submit_with(&TaskOptions::of(priority), task).unwrap()
+        })
+        .into_iter()
+        .collect();
+    for priority in [Priority::High, Priority::Max] {
+        for _ in 0..50 {
+            let urgent = pool.submit_with(&TaskOptions::of(priority), |worker| Ok(worker.index())).unwrap();
+            assert_eq!(urgent.get().unwrap(), 0);
+        }
+    }
+    // What is bound to it, and what is forked, it takes as everybody does.
+    let bound = TaskOptions { binding: Binding::Worker(0), ..TaskOptions::default() };
+    assert_eq!(pool.submit_with(&bound, |worker| Ok(fib(worker, 12))).unwrap().get().unwrap(), 144);
+    assert_eq!(ran.load(SeqCst), 0, "no usual task ran");
+    drop(stopper);
+    usual.into_iter().for_each(|future| assert_eq!(future.get().unwrap(), 1));
+}
+
+#[test]
+fn a_reserved_worker_is_lent_once_for_each_patience() {
+    const PATIENCE: Duration = Duration::from_millis(30);
+    let pool = reserving(PATIENCE.as_nanos() as u64);
+    let _stopper = Stopper::on(&pool, 1);
+    let start = Instant::now();
+    let task = move |worker: &Worker| Ok((worker.index(), start.elapsed()));
+    let usual: Vec<_> = (0..3).map(|_| pool.submit_with(&TaskOptions::default(), task).unwrap()).collect();
+    let mut before = Duration::ZERO;
+    for future in usual {
+        let (worker, at) = future.get().unwrap();
+        assert_eq!(worker, 0);
+        assert!(at - before >= PATIENCE, "at {at:?}, after {before:?}");
+        before = at;
+    }
+}
+
+#[test]
+fn reserving_what_cannot_be_reserved_is_refused() {
+    let refused = |what: &str, config: Config<'_>| {
+        let error = Pool::new(&config).map(drop).unwrap_err();
+        assert!(error.status() == Status::InvalidArgument && error.message().contains(what), "{}", error.message());
+    };
+    let reserved = |reserved| Balance { reserved, ..Balance::default() };
+    refused("2 workers were to be kept for urgent tasks, of 2", config(2, reserved(2)));
+    refused("varies", Config { min_workers: 1, ..config(2, reserved(1)) });
+    refused("varies", Config { spare_workers: 1, ..config(2, reserved(1)) });
+    refused("stay where they were dealt", config(2, Balance { stealing: false, ..reserved(1) }));
+    let set = [Micropool { name: "all", workers: 2, ..Micropool::default() }];
+    let error = Micropools::new(&set, &config(0, reserved(1))).map(drop).unwrap_err();
+    assert!(error.message().contains("one priority"), "{}", error.message());
 }

@@ -56,6 +56,11 @@ class config {
         settings_.inbox_growth = growth;
         return set(settings_.inbox_limit, limit);
     }
+    /** How many workers are kept for urgent tasks, and after how long they are lent, in nanoseconds, 0: 1 ms. See reserved_workers. */
+    config &reserved_workers(std::uint32_t count, std::uint64_t lend_after_ns = 0) noexcept {
+        settings_.lend_after_ns = lend_after_ns;
+        return set(settings_.reserved_workers, count);
+    }
     /** What workers do while they wait; and with help_any how deep, 0: 128. */
     config &wait(wait_policy policy, std::uint32_t help_depth = 0) noexcept {
         settings_.wait_policy = static_cast<std::uint32_t>(policy);

@@ -214,6 +214,13 @@ pub struct vgpu_pool_config {
     pub inbox_limit: u32,
     /// How it grows: one of VGPU_GROWTH_.
     pub inbox_growth: u32,
+    /// When a task of less than VGPU_PRIORITY_HIGH has waited so long, in nanoseconds, a reserved worker that has nothing urgent to do takes one
+    /// of them, and then none for as long again; 0: 1 ms; UINT64_MAX: never, even if all others are held up.
+    pub lend_after_ns: u64,
+    /// How many workers, the first ones, are kept for tasks of VGPU_PRIORITY_HIGH and above, so that these need not wait for long tasks to
+    /// end; bound tasks, and forked jobs, they take as all do. Fewer than there are workers. Not together with min_workers, spare_workers,
+    /// or settings by which tasks stay where they were dealt; nor for micropools.
+    pub reserved_workers: u32,
 }
 
 /// The longest name prefix in bytes.
@@ -259,6 +266,8 @@ unsafe impl Sized32 for vgpu_pool_config {
         host_seats: 0,
         inbox_limit: 0,
         inbox_growth: VGPU_GROWTH_VERTICAL,
+        lend_after_ns: 0,
+        reserved_workers: 0,
     };
 }
 
@@ -316,6 +325,11 @@ impl vgpu_pool_config {
                 0 => usual.retries,
                 VGPU_STEAL_NO_RETRY => 0,
                 retries => retries,
+            },
+            reserved: self.reserved_workers as usize,
+            lend_after_ns: match self.lend_after_ns {
+                0 => usual.lend_after_ns,
+                patience => patience,
             },
         };
         // SAFETY: the header asks of the functions what this asks.

@@ -69,7 +69,17 @@ pub struct Balance {
     pub cooldown_ns: u64,
     /// How often a thief tries again at once when another was faster. 3 by default.
     pub retries: u32,
+    /// How many workers, the first ones, are kept for tasks of [`Priority::High`](super::Priority::High) and above, so that these need not
+    /// wait for long tasks to end; bound tasks, and jobs, they take as everybody does. Fewer than there are workers; 0 by default. Not in pools whose
+    /// number of workers varies or whose tasks stay where they were dealt, nor in micropools.
+    pub reserved: usize,
+    /// When another task has waited so long, in nanoseconds, a reserved worker that has nothing urgent to do takes one of them, and then none
+    /// for as long again. 1 ms by default; `u64::MAX`: never, even if all others are held up.
+    pub lend_after_ns: u64,
 }
+
+/// What [`Balance::lend_after_ns`] is by default.
+const LEND_AFTER_NS: u64 = 1_000_000;
 
 impl Default for Balance {
     fn default() -> Balance {
@@ -82,6 +92,8 @@ impl Default for Balance {
             max_migrations: 100,
             cooldown_ns: 0,
             retries: 3,
+            reserved: 0,
+            lend_after_ns: LEND_AFTER_NS,
         }
     }
 }

@@ -14,7 +14,8 @@ use super::group::GroupCore;
 use super::inbox::{Destination, Inbox, Room};
 use super::log::Log;
 use super::maker::Maker;
-use super::options::TaskOptions;
+use super::options::{Priority, TaskOptions};
+use super::reserve::URGENT;
 use super::seats::{Reach, Seats};
 use super::task::{Header, Storage, Task, TaskRef, Work};
 use super::trace::Trace;
@@ -280,7 +281,7 @@ impl Core {
 
     /// Whether any queue has work that anybody may do.
     pub(crate) fn has_work(&self) -> bool {
-        self.inbox.has_work() || self.has_jobs()
+        self.inbox.has_work(Priority::Low) || self.has_jobs()
     }
 
     /// Whether any queue has work that this worker may do; see the event count's second look.
@@ -289,6 +290,8 @@ impl Core {
             self.inbox.has_work_of(worker)
                 || (0..self.workers()).any(|other| self.may_rob(worker, other) && self.inbox.has_work_of(other))
                 || (self.balance.stealing && self.has_jobs())
+        } else if worker < self.balance.reserved {
+            self.inbox.has_work(URGENT) || self.has_jobs()
         } else {
             self.has_work()
         };
@@ -318,20 +321,30 @@ impl Core {
             && self.inbox.load(victim) >= self.inbox.load(thief) + self.balance.imbalance
     }
 
-    /// Says that work was published: tasks, or jobs if there is no shard.
+    /// Says that jobs were published.
     #[inline]
-    pub(crate) fn announce(&self, reach: Reach, shard: Option<usize>, near: impl Fn() -> usize, pieces: usize) {
-        match (reach, shard) {
-            (Reach::Everyone, None) => self.sleep.notify(pieces, near),
-            (Reach::Everyone, Some(shard)) => {
-                if self.balance.holds_back() {
-                    // Perhaps nobody else may take it.
-                    self.sleep.notify_of(iter::once(shard), 1);
-                }
-                self.sleep.notify(pieces, near);
-            }
-            (reach, _) => self.sleep.notify_of(self.seats.members(reach), pieces),
+    pub(crate) fn announce_jobs(&self, reach: Reach, near: impl Fn() -> usize) {
+        match reach {
+            Reach::Everyone => self.sleep.notify(1, near),
+            reach => self.sleep.notify_of(self.seats.members(reach), 1),
         }
+    }
+
+    /// Says that tasks were queued, for everybody those in this shard.
+    #[inline]
+    fn announce(&self, to: Destination, shard: usize, near: impl Fn() -> usize, pieces: usize) {
+        if to.reach != Reach::Everyone {
+            return self.sleep.notify_of(self.seats.members(to.reach), pieces);
+        }
+        if self.balance.holds_back() {
+            // Perhaps nobody else may take it.
+            self.sleep.notify_of(iter::once(shard), 1);
+        }
+        if self.balance.reserved != 0 && to.priority < URGENT {
+            // Who searches may be one who may not take it.
+            self.sleep.notify_of(self.balance.reserved..self.workers(), pieces);
+        }
+        self.sleep.notify(pieces, near);
     }
 
     /// Where a task goes of which this is asked.
@@ -647,7 +660,7 @@ impl Core {
             let pushed = self.inbox.push(to, home, self.balance.holds_back(), batch.left());
             batch.pushed(pushed);
             if pushed != 0 {
-                self.announce(to.reach, Some(home), || self.near(worker, home), pushed);
+                self.announce(to, home, || self.near(worker, home), pushed);
             }
             if batch.left().is_empty() {
                 return Ok(());
@@ -681,7 +694,7 @@ impl Core {
                 WhenFull::Block | WhenFull::Run => self.as_helper(worker, Worker::make_room),
             }
         }
-        self.announce(to.reach, Some(home), || self.near(worker, home), 1);
+        self.announce(to, home, || self.near(worker, home), 1);
         Ok(())
     }
 
@@ -701,7 +714,7 @@ impl Core {
             self.shutdown.finish(1).wake_blocked();
             return false;
         }
-        self.announce(Reach::Everyone, Some(home), || self.near(worker, home), 1);
+        self.announce(Destination::USUAL, home, || self.near(worker, home), 1);
         true
     }
 
@@ -716,7 +729,7 @@ impl Core {
             // SAFETY: the entry's reference, for which there is no entry.
             return drop(unsafe { TaskRef::adopt(task) });
         }
-        self.announce(to.reach, Some(home), || self.near(worker, home), 1);
+        self.announce(to, home, || self.near(worker, home), 1);
     }
 
     /// Beside whom to look for a sleeper for what the calling thread has queued.

@@ -301,7 +301,7 @@ impl Worker {
         }
         self.forks().promoted(link);
         self.count_promoted();
-        self.core().announce(self.reach(), None, || self.index() + 1, 1);
+        self.core().announce_jobs(self.reach(), || self.index() + 1);
         true
     }
 }

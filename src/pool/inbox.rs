@@ -15,6 +15,7 @@
 use super::balance::InboxMode;
 use super::detached::Entry;
 use super::options::Priority;
+use super::reserve::Progress;
 use super::seats::{Reach, Seats};
 use crate::error::Result;
 use crate::os::alloc::Allocator;
@@ -159,26 +160,32 @@ impl Inbox {
     }
 
     /// Takes a task for a worker, or for a guest, who has no bound ones, and says whether any task was ever bound. `others` are the workers from whose shards it may take,
-    /// in its order; it is asked for anew for each lane.
+    /// in its order; it is asked for anew for each lane. It goes to what is not bound only if that is as urgent as `least`.
     #[inline]
     pub(crate) fn take<V: Iterator<Item = usize>>(
         &self,
         worker: usize,
         seats: &Seats,
         turn: u32,
+        least: Priority,
         others: impl Fn() -> V,
     ) -> (Option<Pick>, bool) {
         let (open, bound) = self.lanes.open_lanes().split(PRIORITIES);
+        let open = open.from(least as usize);
         let has_bound = worker < self.workers && !bound.is_empty();
         let lanes = if has_bound { open.union(bound) } else { open };
         if turn % FAIR_TURN == FAIR_TURN - 1
-            && let Some(pick) = self.take_fairly(worker, seats, (turn / FAIR_TURN) as usize, lanes, has_bound, &others)
+            && let Some(pick) =
+                self.take_fairly(worker, seats, (turn / FAIR_TURN) as usize, lanes, has_bound, least, &others)
         {
             return (Some(pick), has_bound);
         }
         let pick = lanes.falling().find_map(|lane| {
             if has_bound && let Some(pick) = self.take_bound(worker, seats, lane) {
                 return Some(pick);
+            }
+            if lane < least as usize {
+                return None;
             }
             let queue = self.lanes.lane(lane);
             let from = Destination { priority: Priority::of_lane(lane), reach: Reach::Everyone };
@@ -205,6 +212,7 @@ impl Inbox {
 
     /// A fair turn: the one lane of the one shard that has it.
     #[cold]
+    #[allow(clippy::too_many_arguments)]
     fn take_fairly<V: Iterator<Item = usize>>(
         &self,
         worker: usize,
@@ -212,12 +220,16 @@ impl Inbox {
         turn: usize,
         lanes: LaneSet,
         has_bound: bool,
+        least: Priority,
         others: impl Fn() -> V,
     ) -> Option<Pick> {
         let lane = lanes.nth(turn)?;
         let shard = turn / lanes.len() % (self.workers + usize::from(has_bound));
         if shard == self.workers {
             return self.take_bound(worker, seats, lane);
+        }
+        if lane < least as usize {
+            return None;
         }
         let is_own = self.homes(worker).any(|home| home == shard);
         if !is_own && !others().any(|other| other == shard) {
@@ -233,12 +245,12 @@ impl Inbox {
         self.lanes.pop_any()
     }
 
-    /// Whether there is a task that anybody may run. To be asked after a fence, see
+    /// Whether there is a task that anybody may run, as urgent as `least`. To be asked after a fence, see
     /// [`event_count`](crate::protocol::event_count).
     #[inline]
-    pub(crate) fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self, least: Priority) -> bool {
         let (open, _) = self.lanes.open_lanes().split(PRIORITIES);
-        open.falling().any(|lane| self.lanes.lane(lane).has_work())
+        open.from(least as usize).falling().any(|lane| self.lanes.lane(lane).has_work())
     }
 
     /// As [`has_work`](Self::has_work), for the shards from which this worker takes first.
@@ -255,6 +267,18 @@ impl Inbox {
         let has_work =
             |shard: usize| bound.falling().any(|lane| self.lanes.lane(PRIORITIES + lane).shard(shard).has_work());
         (!bound.is_empty()).then(|| has_work(worker) || has_work(node))
+    }
+
+    /// How many tasks less urgent than `below` were taken and pushed, those that are bound left out.
+    pub(crate) fn progress(&self, below: Priority) -> Progress {
+        let (open, _) = self.lanes.open_lanes().split(PRIORITIES);
+        let (lower, _) = open.split(below as usize);
+        let shards =
+            lower.rising().flat_map(|lane| (0..self.workers).map(move |shard| self.lanes.lane(lane).shard(shard)));
+        shards.fold(Progress::default(), |sum, shard| {
+            let (taken, pushed) = shard.counts();
+            Progress { taken: sum.taken.wrapping_add(taken), pushed: sum.pushed.wrapping_add(pushed) }
+        })
     }
 
     /// About how many tasks lie in a worker's shards. A hint: it may be late.

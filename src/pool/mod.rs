@@ -35,6 +35,7 @@ pub mod micropools;
 pub mod options;
 mod replay;
 pub mod report;
+mod reserve;
 pub mod scope;
 mod seats;
 pub(crate) mod shelf;

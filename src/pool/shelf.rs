@@ -69,7 +69,7 @@ impl<'w> Shelf<'w> {
         let worker = self.worker;
         // A lone worker is awake.
         if worker.core().workers() > 1 {
-            worker.core().announce(worker.reach(), None, || worker.index() + 1, 1);
+            worker.core().announce_jobs(worker.reach(), || worker.index() + 1);
         } else if worker.replays() {
             worker.replay_theft();
         }

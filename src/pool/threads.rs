@@ -111,6 +111,7 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         workers => workers,
     };
     let regular = regular.min(MAX_WORKERS - config.spare_workers - config.host_seats);
+    check_reserved(config, regular)?;
     let own = regular + config.spare_workers;
     let workers = own + config.host_seats;
     let mut placement = topology.placement(regular)?;
@@ -268,6 +269,32 @@ fn check_sizes(config: &Config<'_>) -> Result<()> {
             "an inbox of {capacity} tasks a worker was asked for, and the most is {MAX_INBOX_CAPACITY}"
         )),
     }
+}
+
+fn check_reserved(config: &Config<'_>, workers: usize) -> Result<()> {
+    let reserved = config.balance.reserved;
+    if reserved == 0 {
+        return Ok(());
+    }
+    if reserved >= workers {
+        return Err(error!(
+            InvalidArgument,
+            "{reserved} workers were to be kept for urgent tasks, of {workers}; at least one must be left for the others"
+        ));
+    }
+    if config.min_workers + config.spare_workers != 0 {
+        return Err(error!(
+            InvalidArgument,
+            "{reserved} workers were to be kept for urgent tasks in a pool whose number of workers varies; leave min_workers and spare_workers 0"
+        ));
+    }
+    if config.balance.holds_back() {
+        return Err(error!(
+            InvalidArgument,
+            "{reserved} workers were to be kept for urgent tasks in a pool where tasks may stay where they were dealt, so that others could not take theirs; let tasks move"
+        ));
+    }
+    Ok(())
 }
 
 fn check_on_caller(config: &Config<'_>) -> Result<()> {

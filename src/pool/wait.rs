@@ -6,6 +6,7 @@
 //! [`last_helper`](crate::protocol::last_helper).
 
 use super::config::WaitPolicy;
+use super::reserve::Loan;
 use super::seats::Reach;
 use super::task::TaskRef;
 use super::trace::Kind;
@@ -265,8 +266,11 @@ impl Worker {
             let end_of_place = self.is_extra().then(|| clock::monotonic_ns() + EXTRA_SLEEP_NS);
             sleep.announce(self.index(), searching);
             let calls = if rests { core.has_work_only_for(self.index()) } else { core.has_work_for(self.index()) };
-            if registered && !calls && !target.is_done() {
-                self.sleep(|| sleep.park(self.index(), deadline_ns.or(end_of_place)));
+            let loan = if self.is_reserved() { self.loan() } else { Loan::Nothing };
+            if registered && !calls && loan != Loan::Due && !target.is_done() {
+                let loan = if let Loan::From(moment) = loan { Some(moment) } else { None };
+                let end = [deadline_ns.or(end_of_place), loan].into_iter().flatten().min();
+                self.sleep(|| sleep.park(self.index(), end));
             }
             if sleep.withdraw(self.index()) {
                 self.counters().wakeups.add(1);

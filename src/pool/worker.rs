@@ -10,6 +10,7 @@ use super::counters::Counters;
 use super::detached::{Dues, Taken};
 use super::fork_join::Job;
 use super::options::Priority;
+use super::reserve::{Loan, URGENT, Watch};
 use super::seats::Reach;
 use super::task::TaskRef;
 use super::trace::{Kind, Label};
@@ -71,6 +72,7 @@ pub struct Worker {
     turn: Cell<u32>,
     /// From whom it took a task last, and when.
     robbed: Cell<(usize, u64)>,
+    watch: Watch,
 }
 
 /// Roughly where the stack ends that is in use.
@@ -159,6 +161,7 @@ impl Worker {
             replays: false,
             turn: Cell::new(0),
             robbed: Cell::new((GUEST, 0)),
+            watch: Watch::default(),
         }
     }
 
@@ -231,6 +234,11 @@ impl Worker {
         unsafe { &*self.deque.get() }
     }
 
+    #[inline(always)]
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
     /// By whom the jobs may be run that the running work forks.
     pub(crate) fn reach(&self) -> Reach {
         self.reach.get()
@@ -275,9 +283,15 @@ impl Worker {
 
     pub(super) fn take_task(&self) -> Option<Work> {
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
-        let (pick, knows_bound) =
-            self.core().inbox().take(self.index, self.core().seats(), turn, || self.task_victims());
+        let take =
+            |least| self.core().inbox().take(self.index, self.core().seats(), turn, least, || self.task_victims());
+        let least = if self.is_reserved() { URGENT } else { Priority::Low };
+        let (mut pick, knows_bound) = take(least);
         self.knows_bound.set(knows_bound);
+        if pick.is_none() && self.is_reserved() && self.loan() == Loan::Due {
+            pick = take(Priority::Low).0;
+            self.watch.restart();
+        }
         let pick = pick?;
         if let Some(victim) = pick.moved_from
             && self.core().balance().cooldown_ns != 0

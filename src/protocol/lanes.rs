@@ -66,6 +66,12 @@ impl LaneSet {
         (LaneSet(self.0 & ((1 << lane) - 1)), LaneSet(self.0 >> lane))
     }
 
+    /// Those from this one on.
+    #[inline]
+    pub fn from(self, lane: usize) -> LaneSet {
+        LaneSet(self.0 & (usize::MAX << lane))
+    }
+
     /// The `n`th lane of the set, from the least urgent and counted around.
     pub fn nth(self, n: usize) -> Option<usize> {
         let place = n.checked_rem(self.len())?;

@@ -195,10 +195,15 @@ impl<T> Shard<T> {
         self.slots.len()
     }
 
+    /// How many elements were taken since the beginning, and how many pushed, pushes and pops under way included. They come round.
+    #[inline]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.head.load(RELAXED), self.tail.load(RELAXED))
+    }
+
     /// How many elements there seem to be.
     pub fn len(&self) -> usize {
-        let head = self.head.load(RELAXED);
-        let tail = self.tail.load(RELAXED);
+        let (head, tail) = self.counts();
         (tail.wrapping_sub(head) as isize).clamp(0, self.slots.len() as isize) as usize
     }
 

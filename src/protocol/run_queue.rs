@@ -211,6 +211,13 @@ impl<T> RunQueue<T> {
         self.rings().any(Shard::has_work)
     }
 
+    /// How many elements were taken since the beginning, and how many pushed; see [`Shard::counts`].
+    pub fn counts(&self) -> (usize, usize) {
+        self.rings()
+            .map(Shard::counts)
+            .fold((0, 0), |sum, ring| (sum.0.wrapping_add(ring.0), sum.1.wrapping_add(ring.1)))
+    }
+
     /// How many elements there seem to be.
     pub fn len(&self) -> usize {
         self.rings().map(Shard::len).sum()

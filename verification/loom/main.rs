@@ -43,6 +43,7 @@ mod pool;
 mod queue;
 mod queue_machine;
 mod queue_zoo;
+mod reserve;
 mod roster;
 mod run_gate;
 mod run_queue;

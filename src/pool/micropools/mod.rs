@@ -210,6 +210,13 @@ fn check(micropools: &[Micropool<'_>], config: &Config<'_>) -> Result<usize> {
             "a full micropool was to have its tasks run by their submitter, who is none of its workers; choose an error or waiting"
         ));
     }
+    if config.balance.reserved != 0 {
+        return refuse(error!(
+            InvalidArgument,
+            "{} workers of each micropool were to be kept for urgent tasks, and its tasks are all of one priority; give the short ones a micropool",
+            config.balance.reserved
+        ));
+    }
     if config.topology.is_some() {
         return refuse(error!(
             InvalidArgument,

@@ -9,7 +9,7 @@ use vgpu_pool::error::Error;
 use vgpu_pool::os::affinity;
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::os::clock::monotonic_ns;
-use vgpu_pool::pool::{Balance, Config, Group, InboxMode, Micropool, Micropools, Pool};
+use vgpu_pool::pool::{Balance, Config, Group, InboxMode, Micropool, Micropools, Pool, Priority, TaskOptions};
 use vgpu_pool::topology::{CpuSet, Topology};
 
 /// Room for so many requests that wait.
@@ -24,18 +24,21 @@ pub(super) enum Mode {
     Shared,
     /// A micropool for the short classes and one for the long ones; each request is sent to its own.
     Micropools,
-    /// The same, but nobody knows the class before a worker has begun: a long request hands itself over.
+    /// One pool, some of whose workers are kept for the short classes, which all workers take first; they are lent when a long one waits too long.
+    Reserved,
+    /// As micropools, but nobody knows the class before a worker has begun: a long request hands itself over.
     HandOver,
 }
 
 impl Mode {
-    pub(super) const ALL: [Mode; 4] = [Mode::Stealing, Mode::Shared, Mode::Micropools, Mode::HandOver];
+    pub(super) const ALL: [Mode; 5] = [Mode::Stealing, Mode::Shared, Mode::Micropools, Mode::Reserved, Mode::HandOver];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Mode::Stealing => "stealing",
             Mode::Shared => "shared",
             Mode::Micropools => "micropools",
+            Mode::Reserved => "reserved",
             Mode::HandOver => "handover",
         }
     }
@@ -46,6 +49,8 @@ impl Mode {
 pub(super) struct Sizes {
     pub(super) workers: usize,
     pub(super) short: usize,
+    /// After how long a worker that is kept for short classes is lent.
+    pub(super) lend_after_ns: u64,
 }
 
 /// The CPUs of a run.
@@ -95,8 +100,10 @@ pub(super) fn run(
         Target::Pool(pool) => {
             let mut group: Group<'_> = pool.group()?;
             let start = generate(machine, board, |request| {
+                let is_urgent = mode == Mode::Reserved && !board.is_long(request, long);
+                let priority = if is_urgent { Priority::High } else { Priority::Normal };
                 let board = board.clone();
-                group.submit(move |_| {
+                group.submit_with(&TaskOptions::of(priority), move |_| {
                     board.serve(request);
                     Ok(())
                 })
@@ -129,9 +136,8 @@ pub(super) fn run(
 }
 
 fn target(mode: Mode, sizes: Sizes, machine: &Machine) -> Result<Target, Error> {
-    let pool = |inbox| -> Result<Target, Error> {
+    let pool = |balance: Balance| -> Result<Target, Error> {
         let topology = Topology::read(Allocator::SYSTEM, "/", Some(&machine.cpus))?;
-        let balance = Balance { inbox, ..Balance::default() };
         let config = Config {
             workers: sizes.workers,
             inbox_capacity: ROOM,
@@ -142,8 +148,14 @@ fn target(mode: Mode, sizes: Sizes, machine: &Machine) -> Result<Target, Error> 
         Ok(Target::Pool(Pool::new(&config)?))
     };
     match mode {
-        Mode::Stealing => pool(InboxMode::RoundRobin),
-        Mode::Shared => pool(InboxMode::Shared),
+        Mode::Stealing => pool(Balance { inbox: InboxMode::RoundRobin, ..Balance::default() }),
+        Mode::Shared => pool(Balance { inbox: InboxMode::Shared, ..Balance::default() }),
+        Mode::Reserved => pool(Balance {
+            inbox: InboxMode::Shared,
+            reserved: sizes.short,
+            lend_after_ns: sizes.lend_after_ns,
+            ..Balance::default()
+        }),
         Mode::Micropools | Mode::HandOver => {
             let mut sets = vec![];
             let mut next = machine.cpus.iter().collect::<Vec<_>>().into_iter().cycle();
@@ -243,6 +255,10 @@ pub(super) fn simulated(mode: Mode, sizes: Sizes, jobs: &[Job], wake_ns: u64) ->
             woken(simulate(&Policy::one_queue(sizes.workers), &jobs), &jobs)
         }
         Mode::Micropools => woken(simulate(&apart, jobs), jobs),
+        Mode::Reserved => {
+            let policy = Policy::reserving(sizes.workers, sizes.short, sizes.lend_after_ns);
+            woken(simulate(&policy, jobs), jobs)
+        }
         Mode::HandOver => {
             // First all through the short micropool, where the long ones take no time; then these through the other.
             let first: Vec<Job> = jobs

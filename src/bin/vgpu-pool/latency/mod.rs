@@ -61,6 +61,14 @@ pub(crate) fn command() -> Command {
             "short-workers",
             "How many of them are for short classes, where these are kept apart [default: half]",
         ))
+        .arg(
+            Arg::new("lend-after")
+                .long("lend-after")
+                .value_name("X")
+                .default_value("10")
+                .value_parser(value_parser!(f64))
+                .help("With reserved workers: after so many times the longest class's length one is lent to those that wait"),
+        )
         .arg(number("requests", "How many requests; the first tenth is not counted [default: 100000]"))
         .arg(
             Arg::new("scale")
@@ -144,6 +152,13 @@ impl Plan {
                 "a scale of {scale} was asked for; it must be positive, and work shorter than a second"
             ));
         }
+        let lend_after = options.get_one::<f64>("lend-after").copied().unwrap_or(10.0);
+        if !(lend_after > 0.0 && lend_after < 1e6) {
+            return refuse(format!(
+                "workers were to be lent after {lend_after} lengths; it must be positive, and below a million"
+            ));
+        }
+        let longest = workload.classes.iter().map(|class| class.service.mean()).fold(0.0, f64::max) * scale;
         let names = options.get_many::<String>("mode").into_iter().flatten();
         let requests = number("requests").unwrap_or(100_000);
         if !(1000..=50_000_000).contains(&requests) {
@@ -154,7 +169,7 @@ impl Plan {
             scale,
             modes: names.filter_map(|name| Mode::ALL.into_iter().find(|mode| mode.name() == name)).collect(),
             loads,
-            sizes: Sizes { workers, short },
+            sizes: Sizes { workers, short, lend_after_ns: (lend_after * longest) as u64 },
             cost,
             requests,
             seed: options.get_one("seed").copied().unwrap_or(1),
@@ -411,6 +426,7 @@ fn value(plan: &Plan, runs: &[Run]) -> Value {
         "cost": if plan.cost == Cost::Time { "time" } else { "cpu" },
         "workers": plan.sizes.workers,
         "short_workers": plan.sizes.short,
+        "lend_after_ns": plan.sizes.lend_after_ns,
         "requests": plan.requests,
         "seed": plan.seed,
         "runs": runs.iter().map(run).collect::<Vec<_>>(),

@@ -12,7 +12,8 @@ pub(super) struct Job {
     pub(super) queue: usize,
 }
 
-/// A server takes from its queues, in their order, what has waited so long at least; first what is its own.
+/// A server takes from its queues, in their order, what has waited so long at least; first what is its own. After it was lent to a queue for
+/// which it asks patience, it is not lent again for as long.
 pub(super) type Server = Vec<(usize, u64)>;
 
 /// Who serves what.
@@ -26,6 +27,13 @@ impl Policy {
     /// One queue, and servers that are never idle while somebody waits: what perfect stealing comes to.
     pub(super) fn one_queue(servers: usize) -> Policy {
         Policy { queues: 1, servers: vec![vec![(0, 0)]; servers] }
+    }
+
+    /// Short jobs in queue 0, which all servers take first, and long ones in queue 1, which the first `kept` servers take when they have waited
+    /// so long.
+    pub(super) fn reserving(servers: usize, kept: usize, patience_ns: u64) -> Policy {
+        let server = |server| vec![(0, 0), (1, if server < kept { patience_ns } else { 0 })];
+        Policy { queues: 2, servers: (0..servers).map(server).collect() }
     }
 
     /// Queues with servers of their own.
@@ -44,6 +52,8 @@ pub(super) fn simulate(policy: &Policy, jobs: &[Job]) -> Vec<u64> {
     let mut queues = vec![VecDeque::new(); policy.queues];
     // Those who wait longest for work first, as queues of workers are.
     let mut idle: VecDeque<usize> = (0..policy.servers.len()).collect();
+    // Until when each is not lent again.
+    let mut lent = vec![0u64; policy.servers.len()];
     let mut events = BinaryHeap::<Event>::new();
     let patience = |queue: usize| {
         policy.servers.iter().flatten().filter(move |(served, _)| *served == queue).map(|(_, patience)| *patience)
@@ -66,7 +76,7 @@ pub(super) fn simulate(policy: &Policy, jobs: &[Job]) -> Vec<u64> {
         while next < jobs.len() && jobs[next].at_ns == now {
             queues[jobs[next].queue].push_back(next);
             for patience in patience(jobs[next].queue).filter(|patience| *patience != 0) {
-                events.push(Reverse((now + patience, None)));
+                events.push(Reverse((now.saturating_add(patience), None)));
             }
             next += 1;
         }
@@ -75,13 +85,18 @@ pub(super) fn simulate(policy: &Policy, jobs: &[Job]) -> Vec<u64> {
             let server = idle[seat];
             let taken = policy.servers[server].iter().find_map(|&(queue, patience)| {
                 let front = *queues[queue].front()?;
-                (jobs[front].at_ns + patience <= now).then(|| queues[queue].pop_front()).flatten()
+                let may = jobs[front].at_ns.saturating_add(patience) <= now && (patience == 0 || lent[server] <= now);
+                may.then(|| queues[queue].pop_front()).flatten().map(|job| (job, patience))
             });
             match taken {
-                Some(job) => {
+                Some((job, patience)) => {
                     idle.remove(seat);
                     done[job] = now + jobs[job].service_ns;
                     events.push(Reverse((done[job], Some(server))));
+                    if patience != 0 {
+                        lent[server] = done[job] + patience;
+                        events.push(Reverse((lent[server], None)));
+                    }
                 }
                 None => seat += 1,
             }
@@ -170,6 +185,9 @@ mod tests {
         // The second long one waits from 1 to 11, is then done by the first server, and the short one that comes at 20 waits for it.
         assert_eq!(simulate(&policy, &jobs), [100, 61, 7, 64, 201]);
         assert_eq!(simulate(&Policy::apart(&[1, 1]), &jobs), [100, 150, 7, 23, 201]);
+        // The second server begins with the first long one, the first is lent to the second one at 11, then not before 71, then not before 90.
+        let more = [job(0, 100, 1), job(1, 50, 1), job(5, 2, 0), job(20, 3, 0), job(30, 9, 1), job(32, 9, 1)];
+        assert_eq!(simulate(&Policy::reserving(2, 1, 10), &more), [100, 61, 7, 64, 80, 99]);
         let together = jobs.map(|job| Job { queue: 0, ..job });
         assert_eq!(simulate(&Policy::one_queue(2), &together), [100, 51, 53, 56, 201]);
     }
