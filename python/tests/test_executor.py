@@ -210,6 +210,20 @@ class TestShutdown(unittest.TestCase):
         self.assertEqual(future.result(timeout=10), 5)
         pool.shutdown(wait=True)
 
+    def test_what_was_cancelled_at_the_end_is_told_to_whoever_waits(self):
+        pool = ThreadPool(1)
+        gate = Gate(pool, 1)
+        future = pool.submit(int)
+        outcome = []
+        waiter = threading.Thread(target=lambda: outcome.extend(concurrent.futures.wait([future], timeout=20).done))
+        waiter.start()
+        threading.Timer(0.05, gate.opened.set).start()
+        pool.shutdown(wait=True, cancel_futures=True)
+        # What had begun was finished before shutdown returned.
+        self.assertTrue(gate.futures[0].done() and not gate.futures[0].cancelled())
+        waiter.join()
+        self.assertEqual((outcome, future.cancelled()), ([future], True))
+
     def test_cancel_futures(self):
         pool = ThreadPool(1)
         gate = Gate(pool, 1)
@@ -414,6 +428,32 @@ class TestFuture(unittest.TestCase):
         pending.cancel()
         self.assertEqual(seen, [pending])
 
+    def test_callbacks_that_come_late_are_called_at_once(self):
+        self.blocked()
+        cancelled, seen = self.pool.submit(int), []
+        cancelled.cancel()
+        cancelled.add_done_callback(lambda future: seen.append((future, threading.get_ident())))
+        self.assertEqual(seen, [(cancelled, threading.get_ident())])
+
+    def test_an_exception_of_a_callback_is_logged(self):
+        gate = self.blocked()
+        pending = self.pool.submit(int)
+        pending.add_done_callback(lambda future: 1 / 0)
+        with self.assertLogs("concurrent.futures", logging.ERROR) as logs:
+            gate.opened.set()
+            pending.result(timeout=10)
+            self.pool.submit(int).result(timeout=10)
+        self.assertIn("ZeroDivisionError", logs.output[0])
+
+    def test_an_outcome_is_set_once(self):
+        future = self.pool.submit(int, 3)
+        self.assertEqual(future.result(timeout=10), 3)
+        with self.assertRaises(concurrent.futures.InvalidStateError):
+            future.set_result(4)
+        with self.assertRaises(concurrent.futures.InvalidStateError):
+            future.set_exception(KeyError())
+        self.assertEqual((future.result(), future.exception()), (3, None))
+
     def test_a_future_is_no_pickle(self):
         with self.assertRaises(TypeError):
             pickle.dumps(self.pool.submit(int))
@@ -598,6 +638,22 @@ class TestModuleFunctions(unittest.TestCase):
                     gate.opened.set()
             self.assertEqual(set(seen), {*gate.futures, *futures})
             self.assertIs(seen[-1], gate.futures[0])
+
+    def test_as_completed_takes_what_is_done_first_and_each_once(self):
+        with ThreadPool(1) as pool:
+            done = [pool.submit(int, i) for i in range(3)]
+            [future.result(timeout=10) for future in done]
+            gate = Gate(pool, 1)
+            completed = concurrent.futures.as_completed([*gate.futures, *done, *done], timeout=10)
+            self.assertEqual({next(completed) for _ in range(3)}, set(done))
+            gate.opened.set()
+            self.assertEqual(list(completed), gate.futures)
+
+    def test_futures_of_several_executors(self):
+        with ThreadPool(1) as pool, ThreadPool(2) as other, concurrent.futures.ThreadPoolExecutor(1) as standard:
+            futures = [executor.submit(pow, i, 2) for i in range(20) for executor in (pool, other, standard)]
+            self.assertEqual(set(concurrent.futures.as_completed(futures, timeout=20)), set(futures))
+            self.assertEqual(concurrent.futures.wait(futures + futures, timeout=20), (set(futures), set()))
 
     def test_as_completed_times_out(self):
         with ThreadPool(1) as pool:

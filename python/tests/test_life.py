@@ -37,6 +37,15 @@ class TestLife(unittest.TestCase):
         )
         self.assertEqual((out[0], sorted(out[1:])), ("end", list("012345")))
 
+    def test_tasks_are_done_before_exit_handlers_run(self):
+        out = self.quiet(
+            "import atexit\n"
+            "atexit.register(print, 'handler')\n"
+            "pool = ThreadPool(1)\n"
+            "pool.submit(lambda: (time.sleep(0.1), print('task', flush=True)))\n"
+        )
+        self.assertEqual(out, ["task", "handler"])
+
     def test_the_interpreter_ends_with_an_idle_pool_in_a_cycle(self):
         self.quiet("pool = ThreadPool(2)\npool.self = [pool]\npool.submit(int).result()\n")
 
