@@ -58,7 +58,7 @@ SANITIZE_ENV := ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:abort_on
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help lib wheel sdist examples demo test test-c test-shim test-python shim asan valgrind verify verify-check deletions tsan miri asan-rust soak numa-vm numa-vm-large test-aarch64 bench bench-quick header install uninstall \
+.PHONY: all help lib wheel sdist examples demo test test-c test-shim test-python shim asan valgrind valgrind-all verify verify-check deletions tsan miri asan-rust soak numa-vm numa-vm-large test-aarch64 bench bench-quick header install uninstall \
         setup clean FORCE
 
 all: lib shim examples
@@ -75,7 +75,7 @@ help:
 	@echo 'make test-python  the Python package: built, installed into an environment of its own, tested there'
 	@echo 'make test-adapters  the adapters for other libraries, with the headers that the system has'
 	@echo 'make asan       the C tests under AddressSanitizer and UndefinedBehaviorSanitizer'
-	@echo 'make valgrind   the C examples under valgrind'
+	@echo 'make valgrind   the C examples, and the C and C++ tests that are not long, under valgrind; make valgrind-all: every one'
 	@echo 'make verify     the models under loom and shuttle; prints what they found, writes verification/README.md'
 	@echo '                VERIFY_DEEP=1 make verify is the long version, which writes nothing'
 	@echo 'make deletions  deletes each fence, look and wake-up in turn, and asks that a model falls'
@@ -310,8 +310,11 @@ $(TESTS_DIR)/adapter_%_test: tests/adapters/%_test.cpp $(wildcard tests/adapters
 $(TESTS_DIR)/adapter_standins_alone_test: tests/adapters/standins_test.cpp $(wildcard tests/cpp/*.hpp) $(LIBRARY)
 	$(COMPILE_ADAPTER) -DBOX2D_TASKS_ALONE
 
-valgrind: examples
-	@scripts/valgrind.sh $(EX)
+valgrind: examples $(addprefix $(TESTS_DIR)/,$(C_TESTS))
+	@scripts/valgrind.sh $(EX) $(addprefix $(TESTS_DIR)/,$(C_TESTS))
+
+valgrind-all: examples $(addprefix $(TESTS_DIR)/,$(C_TESTS))
+	@scripts/valgrind.sh --all $(EX) $(addprefix $(TESTS_DIR)/,$(C_TESTS))
 
 verify:
 	@scripts/verify.sh

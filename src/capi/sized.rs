@@ -14,6 +14,9 @@ pub(super) unsafe trait Sized32: Copy {
     const DEFAULT: Self;
 }
 
+/// No struct of any release is so long: a size above is no size, but what happened to lie there.
+const MOST_BYTES: usize = 4096;
+
 /// A copy of the caller's struct in the shape this library knows; the defaults for NULL.
 ///
 /// # Safety
@@ -27,6 +30,13 @@ pub(super) unsafe fn read<T: Sized32>(source: *const T) -> Result<T> {
     let size = unsafe { source.cast::<u32>().read() } as usize;
     if size < mem::size_of::<u32>() {
         return Err(error!(InvalidArgument, "{0}.struct_size is {size}; call {0}_init before setting fields", T::NAME));
+    }
+    if size > MOST_BYTES {
+        return Err(error!(
+            InvalidArgument,
+            "{0}.struct_size is {size}, more than any such struct has; call {0}_init before setting fields",
+            T::NAME
+        ));
     }
     // SAFETY: by contract `size` bytes are readable; the copy has room for what is taken of them, and zeroes are valid.
     unsafe {
@@ -81,10 +91,10 @@ pub(super) unsafe fn write_sized<T: Copy>(place: *mut u8, size: usize, value: &T
 /// The size of an output as the caller says it, which is at least `least`; `name` is the field that says it.
 pub(super) fn check_size(name: &str, size: u32, least: usize) -> Result<usize> {
     match size as usize {
-        size if size >= least && size.is_multiple_of(8) => Ok(size),
+        size if size >= least && size <= MOST_BYTES && size.is_multiple_of(8) => Ok(size),
         _ => Err(error!(
             InvalidArgument,
-            "{name} is {size}; set it to the size of the struct, which is a multiple of 8 and at least {least}"
+            "{name} is {size}; set it to the size of the struct, which is a multiple of 8 from {least} to {MOST_BYTES}"
         )),
     }
 }

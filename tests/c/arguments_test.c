@@ -310,6 +310,8 @@ static void struct_sizes(void) {
     section("a struct_size that cannot be one");
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, create_sized(0, 0, &workers));
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, create_sized(3, 0, &workers));
+    CHECK_OK(create_sized(4096, 0, &workers));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, create_sized(4097, 0, &workers));
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, create_sized(UINT32_MAX, 0, &workers));
 
     /* vgpu_pool_config_init of an older program must not write past that program's struct. */

@@ -79,6 +79,8 @@ static void sizes(void) {
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_topology_get(NULL, NULL, 0, NULL, 0, NULL));
     machine.struct_size = 4;
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_topology_get(&machine, NULL, 0, NULL, 0, NULL));
+    machine.struct_size = UINT32_MAX - 7;
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_topology_get(&machine, NULL, 0, NULL, 0, NULL));
     machine = SIZES;
     machine.node_size = 0;
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_topology_get(&machine, NULL, 0, NULL, 0, NULL));
