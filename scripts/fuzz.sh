@@ -30,9 +30,9 @@ if [ "$seconds" = plant ]; then
     mkdir -p "$copy"
     cp -r src include fuzz Cargo.toml Cargo.lock "$copy"
     # The config of a newer header is copied whole, into a struct that is shorter.
-    sed -i 's/copy_nonoverlapping(config.cast::<u8>(), (&raw mut copy).cast::<u8>(), size.min(known));/copy_nonoverlapping(config.cast::<u8>(), (\&raw mut copy).cast::<u8>(), size);/' \
-        "$copy/src/capi/config.rs"
-    if cmp -s src/capi/config.rs "$copy/src/capi/config.rs"; then
+    sed -i 's/copy_nonoverlapping(source.cast::<u8>(), (&raw mut copy).cast::<u8>(), size.min(known));/copy_nonoverlapping(source.cast::<u8>(), (\&raw mut copy).cast::<u8>(), size);/' \
+        "$copy/src/capi/sized.rs"
+    if cmp -s src/capi/sized.rs "$copy/src/capi/sized.rs"; then
         echo 'fuzz: the bug could not be planted' >&2
         exit 1
     fi
@@ -45,7 +45,7 @@ if [ "$seconds" = plant ]; then
         exit 1
     fi
     grep -m 1 'ERROR: AddressSanitizer' "$target/planted.log"
-    grep -m 1 'in .*config' "$target/planted.log" || true
+    grep -m 1 'in .*sized' "$target/planted.log" || true
     echo 'the planted bug was found'
     exit 0
 fi

@@ -5,6 +5,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include <vgpu_pool.h>
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,13 @@ struct machine {
     int numbers[GRAPHS], launched[GRAPHS];
     int visited, said;
     int accepted, ran, destroyed, completions, completed;
+    /* A lease, the pool's seats for lent threads, and a thread that has lent itself, perhaps. */
+    vgpu_lease *lease;
+    uint32_t num_seats;
+    int has_lender, lent;
+    pthread_t lender;
+    vgpu_micropools *micropools;
+    int hops;
 };
 
 static unsigned byte(struct machine *m) {
@@ -75,6 +84,11 @@ static void *allocate(void *context, size_t size, size_t align) {
     return memory;
 }
 
+static void *allocate_on_node(void *context, size_t size, size_t align, uint32_t node) {
+    CHECK(node < 1024);
+    return allocate(context, size, align);
+}
+
 static void give_back(void *context, void *memory, size_t size, size_t align) {
     struct machine *const m = context;
     (void)align;
@@ -102,6 +116,33 @@ static int32_t task(vgpu_worker *worker, void *user_data) {
 
 static void destroy(void *user_data) {
     add(&((struct machine *)user_data)->destroyed);
+}
+
+/* A task of a micropool: it goes on in another now and then, which may not be there, and fails at times. */
+static int32_t hop(vgpu_micropool_task *running, void *user_data) {
+    struct machine *const m = user_data;
+    const int number = __atomic_add_fetch(&m->hops, 1, __ATOMIC_SEQ_CST);
+    CHECK(vgpu_micropool_task_worker(running) != NULL && vgpu_micropool_task_micropool(running) < 3);
+    if (number % 4 != 0) well(vgpu_micropool_task_hand_over(running, (uint32_t)number % 3, number % 16 == 1 ? NULL : hop));
+    return number % 8 == 5 ? number : 0;
+}
+
+/* Whether the calling thread is the one that lends itself. */
+static __thread int is_lender;
+
+static void started(void *user_data, uint32_t worker) {
+    (void)worker;
+    if (is_lender) add(&((struct machine *)user_data)->lent);
+}
+
+static void *lend(void *user_data) {
+    struct machine *const m = user_data;
+    vgpu_status status;
+    is_lender = 1;
+    status = vgpu_lease_run(m->lease, UINT64_MAX);
+    CHECK(status == VGPU_OK || status == VGPU_ERROR_CLOSED || status == VGPU_ERROR_ALREADY_STARTED);
+    add(&m->lent);
+    return NULL;
 }
 
 /* A vertex: now and then it fails, or cancels its graph. */
@@ -209,9 +250,15 @@ static void make_pool(struct machine *m) {
     any.config.num_workers = 1 + below(m, 3);
     any.config.flags = VGPU_POOL_NO_PINNING;
     m->allocations = -1;
-    switch (below(m, 10)) {
+    switch (below(m, 11)) {
+    case 10:
+        any.config.host_seats = below(m, 8) == 0 ? odd_number(m) : 1 + below(m, 2);
+        any.config.spare_workers = below(m, 2);
+        any.config.wait_policy = below(m, 3);
+        break;
     case 8:
         any.config.num_workers = 0;
+        any.config.host_seats = below(m, 4) == 0;
         any.config.flags = VGPU_POOL_ON_CALLER | (byte(m) % 2 == 0 ? VGPU_POOL_REPLAY : 0);
         any.config.replay_seed = byte(m);
         any.config.on_log = hear;
@@ -262,13 +309,21 @@ static void make_pool(struct machine *m) {
         any.config.allocate = allocate;
         any.config.free = byte(m) % 8 == 0 ? NULL : give_back;
         any.config.allocator_context = m;
+        any.config.allocate_on_node = byte(m) % 2 == 0 ? NULL : allocate_on_node;
+        any.config.host_seats = byte(m) % 4 == 0;
         any.config.inbox_capacity = below(m, 3);
         any.config.inbox_full = below(m, 3);
         any.config.wait_policy = below(m, 3);
         break;
     }
+    /* A size that ends within a pointer is no release's. */
+    if (any.config.struct_size >= sizeof any.config) {
+        any.config.on_worker_start = started;
+        any.config.worker_user_data = m;
+    }
     status = vgpu_pool_create(&any.config, &m->pool);
     CHECK(well(status) == (m->pool != NULL));
+    m->num_seats = any.config.host_seats;
 }
 
 static void end_future(struct machine *m, unsigned i) {
@@ -276,8 +331,18 @@ static void end_future(struct machine *m, unsigned i) {
     m->futures[i] = NULL;
 }
 
+static void await_lender(struct machine *m) {
+    if (m->has_lender) CHECK(pthread_join(m->lender, NULL) == 0);
+    m->has_lender = m->lent = 0;
+}
+
 static void end_pool(struct machine *m) {
     unsigned i;
+    CHECK(well(vgpu_micropools_destroy(m->micropools)));
+    m->micropools = NULL;
+    /* A pool ends with threads lent to it, too, but they must have come before. */
+    if (byte(m) % 2 == 0 && m->lease != NULL) CHECK(well(vgpu_lease_end(m->lease)));
+    while (m->has_lender && __atomic_load_n(&m->lent, __ATOMIC_SEQ_CST) == 0) sched_yield();
     for (i = 0; i < GRAPHS; i++) {
         CHECK(well(vgpu_graph_destroy(m->graphs[i])));
         m->graphs[i] = NULL;
@@ -290,6 +355,9 @@ static void end_pool(struct machine *m) {
     }
     CHECK(well(vgpu_pool_destroy(m->pool)));
     m->pool = NULL;
+    await_lender(m);
+    vgpu_lease_destroy(m->lease);
+    m->lease = NULL;
     CHECK(m->destroyed == m->accepted && m->ran <= m->accepted);
     CHECK(m->completed == m->completions);
     CHECK(m->outstanding == 0);
@@ -463,6 +531,85 @@ static void use_graph(struct machine *m) {
     }
 }
 
+/* Threads that lend themselves: this one for moments, and another until its lease ends or the pool does. */
+static void use_lease(struct machine *m) {
+    switch (below(m, 5)) {
+    case 0:
+        if (m->lease == NULL) CHECK(well(vgpu_lease_create(byte(m) % 8 == 0 ? NULL : m->pool, &m->lease)) == (m->lease != NULL));
+        break;
+    case 1:
+        CHECK(well(vgpu_lease_end(m->lease)) == (m->lease != NULL));
+        break;
+    case 2: {
+        /* Where the calling thread is the pool's worker, or there are no seats, this is refused. */
+        const vgpu_status status = vgpu_lease_run(m->lease, (uint64_t)byte(m) * 500);
+        well(status);
+        CHECK(m->lease != NULL || status == VGPU_ERROR_INVALID_ARGUMENT);
+        break;
+    }
+    case 3:
+        if (m->lease != NULL && !m->has_lender && m->num_seats > 0) m->has_lender = pthread_create(&m->lender, NULL, lend, m) == 0;
+        break;
+    default:
+        if (m->lease != NULL) {
+            CHECK(well(vgpu_lease_end(m->lease)));
+            await_lender(m);
+            vgpu_lease_destroy(m->lease);
+            m->lease = NULL;
+        }
+        break;
+    }
+}
+
+static void use_micropools(struct machine *m) {
+    static const char *const names[] = {"cheap", "dear", "dearest", "cheap"};
+    int32_t code = 77;
+    uint32_t number = 99;
+    vgpu_status status;
+    switch (below(m, 5)) {
+    case 0: {
+        vgpu_micropool micropools[3];
+        vgpu_pool_config config;
+        const uint64_t cpus[2] = {byte(m), byte(m) % 2};
+        uint32_t i;
+        vgpu_pool_config_init(&config);
+        config.flags = VGPU_POOL_NO_PINNING;
+        config.inbox_full = below(m, 4);
+        if (byte(m) % 2 == 0) {
+            config.allocate = allocate;
+            config.free = give_back;
+            config.allocator_context = m;
+        }
+        for (i = 0; i < 3; i++) {
+            vgpu_micropool_init(&micropools[i]);
+            micropools[i].name = byte(m) % 16 == 0 ? NULL : names[(i + (byte(m) % 16 == 0)) % 4];
+            micropools[i].num_workers = byte(m) % 16 == 0 ? odd_number(m) % 64 : 1;
+            micropools[i].num_places = byte(m) % 8 == 0 ? 0 : 1 + below(m, 4);
+            if (byte(m) % 8 == 0) {
+                micropools[i].cpus = cpus;
+                micropools[i].num_cpu_words = below(m, 3);
+            }
+        }
+        CHECK(well(vgpu_micropools_destroy(m->micropools)));
+        status = vgpu_micropools_create(byte(m) % 4 == 0 ? NULL : &config, byte(m) % 16 == 0 ? NULL : micropools, below(m, 4), &m->micropools);
+        CHECK(well(status) == (m->micropools != NULL));
+        break;
+    }
+    case 1:
+        status = vgpu_micropools_find(m->micropools, byte(m) % 8 == 0 ? NULL : names[below(m, 4)], &number);
+        CHECK(well(status) == (number < 3));
+        break;
+    case 2:
+        status = vgpu_micropools_wait_all(m->micropools, &code);
+        well(status);
+        CHECK((status == VGPU_ERROR_TASK_FAILED) == (code != 0));
+        break;
+    default:
+        m->accepted += well(vgpu_micropools_submit(m->micropools, below(m, 4), byte(m) % 16 == 0 ? NULL : hop, m, destroy));
+        break;
+    }
+}
+
 /* Calls that watch a pool or tune it. */
 static void watch(struct machine *m) {
     switch (below(m, 10)) {
@@ -584,7 +731,14 @@ void machine_run(const uint8_t *bytes, size_t length) {
     m->left = length;
     for (step = 0; step < STEPS && m->left != 0; step++) {
         if (m->pool == NULL) make_pool(m);
-        switch (below(m, 16)) {
+        switch (below(m, 19)) {
+        case 16:
+            use_lease(m);
+            break;
+        case 17:
+        case 18:
+            use_micropools(m);
+            break;
         case 0:
             end_pool(m);
             break;
