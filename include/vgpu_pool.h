@@ -592,7 +592,7 @@ typedef void (*vgpu_worker_hook_fn)(void *user_data, uint32_t worker_index);
 typedef void *(*vgpu_allocate_fn)(void *context, size_t size, size_t align);
 
 /**
- * Takes back what vgpu_allocate_fn gave, with the size and alignment it was asked for with. Called from any thread.
+ * Takes back what vgpu_allocate_fn or vgpu_allocate_on_node_fn gave, with the size and alignment it was asked for with. Called from any thread.
  */
 typedef void (*vgpu_free_fn)(void *context, void *memory, size_t size, size_t align);
 
@@ -608,6 +608,12 @@ typedef void (*vgpu_wake_fn)(void *user_data);
  * @param sentence  valid during the call, at most 511 bytes of UTF-8
  */
 typedef void (*vgpu_log_fn)(void *user_data, uint32_t level, const char *sentence);
+
+/**
+ * As vgpu_allocate_fn, for memory that is used by threads pinned to CPUs of a NUMA node, by the system's number. Memory elsewhere is
+ * as good, only slower.
+ */
+typedef void *(*vgpu_allocate_on_node_fn)(void *context, size_t size, size_t align, uint32_t node);
 
 /**
  * The settings of a pool. Begin with vgpu_pool_config_init(); zero always means the default.
@@ -778,6 +784,12 @@ typedef struct vgpu_pool_config {
      * or settings by which tasks stay where they were dealt; nor for micropools.
      */
     uint32_t reserved_workers;
+    /**
+     * Where the memory comes from that belongs to a worker whose node is known, because it is pinned or there is only one: its deques, and
+     * the blocks of the tasks that it makes. It is passed allocator_context, and the memory goes back by free. All other memory comes from
+     * allocate, which must be set too. NULL: all memory does.
+     */
+    vgpu_allocate_on_node_fn allocate_on_node;
 } vgpu_pool_config;
 
 /**

@@ -124,7 +124,9 @@ class config {
         settings_.free = free;
         return set(settings_.allocator_context, context);
     }
-    /** The same from a memory resource, which must outlive the pool and be safe to use from several threads at a time. */
+    /** Where memory comes from that belongs to a worker whose NUMA node is known, with the node's number; it goes back to allocator(). */
+    config &node_allocator(vgpu_allocate_on_node_fn allocate) noexcept { return set(settings_.allocate_on_node, allocate); }
+    /** All memory from a memory resource, which must outlive the pool and be safe to use from several threads at a time. */
     config &memory(std::pmr::memory_resource &resource) noexcept { return allocator(&allocate_from, &free_to, &resource); }
 
     /** The settings as C has them. Valid as long as this object, and until it is changed. */

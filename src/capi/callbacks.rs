@@ -85,7 +85,12 @@ pub type vgpu_log_fn = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void
 pub type vgpu_allocate_fn =
     Option<unsafe extern "C-unwind" fn(context: *mut c_void, size: usize, align: usize) -> *mut c_void>;
 
-/// Takes back what vgpu_allocate_fn gave, with the size and alignment it was asked for with. Called from any thread.
+/// As vgpu_allocate_fn, for memory that is used by threads pinned to CPUs of a NUMA node, by the system's number. Memory elsewhere is
+/// as good, only slower.
+pub type vgpu_allocate_on_node_fn =
+    Option<unsafe extern "C-unwind" fn(context: *mut c_void, size: usize, align: usize, node: u32) -> *mut c_void>;
+
+/// Takes back what vgpu_allocate_fn or vgpu_allocate_on_node_fn gave, with the size and alignment it was asked for with. Called from any thread.
 pub type vgpu_free_fn =
     Option<unsafe extern "C-unwind" fn(context: *mut c_void, memory: *mut c_void, size: usize, align: usize)>;
 

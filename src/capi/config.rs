@@ -1,10 +1,12 @@
 //! The settings of a pool, as C passes them.
 
-use super::callbacks::{vgpu_allocate_fn, vgpu_free_fn, vgpu_log_fn, vgpu_wake_fn, vgpu_worker_hook_fn};
+use super::callbacks::{
+    vgpu_allocate_fn, vgpu_allocate_on_node_fn, vgpu_free_fn, vgpu_log_fn, vgpu_wake_fn, vgpu_worker_hook_fn,
+};
 use super::error::null;
 use super::sized::{self, Sized32};
 use crate::error::{Result, error};
-use crate::os::alloc::Allocator;
+use crate::os::alloc::{Allocator, NodeAllocator};
 use crate::pool::{
     Balance, Config, Growth, Hooks, InboxMode, Level, Log, OnCaller, Pinning, Victims, WaitPolicy, Wake, WhenFull,
 };
@@ -221,6 +223,10 @@ pub struct vgpu_pool_config {
     /// end; bound tasks, and forked jobs, they take as all do. Fewer than there are workers. Not together with min_workers, spare_workers,
     /// or settings by which tasks stay where they were dealt; nor for micropools.
     pub reserved_workers: u32,
+    /// Where the memory comes from that belongs to a worker whose node is known, because it is pinned or there is only one: its deques, and
+    /// the blocks of the tasks that it makes. It is passed allocator_context, and the memory goes back by free. All other memory comes from
+    /// allocate, which must be set too. NULL: all memory does.
+    pub allocate_on_node: vgpu_allocate_on_node_fn,
 }
 
 /// The longest name prefix in bytes.
@@ -268,6 +274,7 @@ unsafe impl Sized32 for vgpu_pool_config {
         inbox_growth: VGPU_GROWTH_VERTICAL,
         lend_after_ns: 0,
         reserved_workers: 0,
+        allocate_on_node: None,
     };
 }
 
@@ -335,6 +342,12 @@ impl vgpu_pool_config {
         // SAFETY: the header asks of the functions what this asks.
         let allocator =
             unsafe { host_allocator("vgpu_pool_config", self.allocate, self.free, self.allocator_context)? };
+        if self.allocate_on_node.is_some() && self.allocate.is_none() {
+            return Err(null("vgpu_pool_config.allocate, although allocate_on_node is set,"));
+        }
+        // SAFETY: as above.
+        let node_allocator =
+            self.allocate_on_node.map(|allocate| unsafe { NodeAllocator::from_host(allocate, allocator) });
         // SAFETY: by contract.
         let name_prefix = unsafe { prefix(self.name_prefix)? };
         Ok(Config {
@@ -365,6 +378,7 @@ impl vgpu_pool_config {
                 context: self.worker_user_data,
             },
             allocator,
+            node_allocator,
             topology: None,
         })
     }

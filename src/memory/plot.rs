@@ -17,7 +17,7 @@
 use crate::error::{Error, Result};
 use crate::memory::node::{NodeMemory, Request};
 use crate::memory::report::{self, PageReport};
-use crate::os::alloc::{Allocator, List};
+use crate::os::alloc::{Allocator, List, NodeAllocator, NodeMemorySource};
 use crate::os::mempolicy::{self, NodeMask, Policy};
 use crate::os::pages::Pages;
 use crate::sync::UnsafeCell;
@@ -157,6 +157,8 @@ unsafe extern "C-unwind" fn give_back(plot: *mut c_void, memory: *mut c_void, si
 pub struct Plots {
     /// None is added later: they stay where they are.
     plots: List<Plot>,
+    /// In place of the plots, where a host has an allocator of its own for each node: the worker's, if its node is known.
+    hosts: List<Option<NodeMemorySource>>,
     base: Allocator,
 }
 
@@ -169,10 +171,10 @@ impl core::fmt::Debug for Plots {
 impl Plots {
     /// No plots: all comes from `base`.
     pub fn none(base: Allocator) -> Plots {
-        Plots { plots: List::new(base), base }
+        Plots { plots: List::new(base), hosts: List::new(base), base }
     }
 
-    /// Whether there are none.
+    /// Whether there are none. What a host gives is none.
     pub fn is_empty(&self) -> bool {
         self.plots.is_empty()
     }
@@ -195,7 +197,24 @@ impl Plots {
             refusal = refusal.or(refused);
             plots.push(plot)?;
         }
-        Ok((Plots { plots, base }, refusal))
+        Ok((Plots { plots, hosts: List::new(base), base }, refusal))
+    }
+
+    /// No plots, but what a host gives for the node, by the kernel's number, that `node_of` says, if it is known.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn of_host(
+        base: Allocator,
+        host: NodeAllocator,
+        workers: usize,
+        node_of: impl Fn(usize) -> Option<u32>,
+    ) -> Result<Plots> {
+        let mut hosts = List::with_capacity(base, workers)?;
+        for worker in 0..workers {
+            hosts.push(node_of(worker).map(|node| host.on_node(node)))?;
+        }
+        Ok(Plots { plots: List::new(base), hosts, base })
     }
 
     /// What a worker's own things are allocated with: its plot, or, if it has none, what all others are allocated with.
@@ -206,7 +225,11 @@ impl Plots {
         match self.plots.get(worker) {
             // SAFETY: by contract the plot lives as long as what is allocated there, and is used by one thread at a time.
             Some(plot) => unsafe { Allocator::from_host(take, give_back, ptr::from_ref(plot).cast_mut().cast()) },
-            None => self.base,
+            None => match self.hosts.get(worker) {
+                // SAFETY: by contract the source, which stays where it is, lives as long as what is allocated there.
+                Some(Some(source)) => unsafe { source.allocator() },
+                _ => self.base,
+            },
         }
     }
 

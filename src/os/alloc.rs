@@ -18,6 +18,10 @@ pub type AllocateFn = unsafe extern "C-unwind" fn(context: *mut c_void, size: us
 /// Takes back memory from the matching [`AllocateFn`], with the size and alignment it was asked for with.
 pub type FreeFn = unsafe extern "C-unwind" fn(context: *mut c_void, memory: *mut c_void, size: usize, align: usize);
 
+/// As [`AllocateFn`], told the NUMA node whose CPUs will use the memory, by the system's number.
+pub type AllocateOnNodeFn =
+    unsafe extern "C-unwind" fn(context: *mut c_void, size: usize, align: usize, node: u32) -> *mut c_void;
+
 /// Where memory comes from: a pair of functions and their context. Copying it copies the reference, not the memory.
 #[derive(Clone, Copy)]
 pub struct Allocator {
@@ -95,6 +99,60 @@ impl Allocator {
             unsafe { (self.free)(self.context, memory.as_ptr().cast(), layout.size(), layout.align()) }
         }
     }
+}
+
+/// A host's allocator that can be told a NUMA node.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeAllocator {
+    allocate: AllocateOnNodeFn,
+    host: Allocator,
+}
+
+impl NodeAllocator {
+    /// Memory from `allocate` goes back to `host`, whose context it gets.
+    ///
+    /// # Safety
+    /// As [`Allocator::from_host`] asks.
+    pub const unsafe fn from_host(allocate: AllocateOnNodeFn, host: Allocator) -> NodeAllocator {
+        NodeAllocator { allocate, host }
+    }
+
+    /// The memory of one node.
+    pub fn on_node(self, node: u32) -> NodeMemorySource {
+        NodeMemorySource { allocator: self, node }
+    }
+}
+
+/// One node's part of a [`NodeAllocator`], which lends an [`Allocator`].
+#[derive(Debug)]
+pub struct NodeMemorySource {
+    allocator: NodeAllocator,
+    node: u32,
+}
+
+impl NodeMemorySource {
+    /// An allocator like any other.
+    ///
+    /// # Safety
+    /// `self` stays where it is, and lives, as long as anything made with the allocator.
+    pub unsafe fn allocator(&self) -> Allocator {
+        let context = ptr::from_ref(self).cast_mut().cast();
+        Allocator { allocate: allocate_on_node, free: free_to_host, context }
+    }
+}
+
+unsafe extern "C-unwind" fn allocate_on_node(source: *mut c_void, size: usize, align: usize) -> *mut c_void {
+    // SAFETY: the context is the source that lent the allocator, which lives by contract.
+    let NodeMemorySource { allocator, node } = unsafe { &*source.cast::<NodeMemorySource>() };
+    // SAFETY: the host vouches for its function.
+    unsafe { (allocator.allocate)(allocator.host.context, size, align, *node) }
+}
+
+unsafe extern "C-unwind" fn free_to_host(source: *mut c_void, memory: *mut c_void, size: usize, align: usize) {
+    // SAFETY: as above.
+    let host = unsafe { &*source.cast::<NodeMemorySource>() }.allocator.host;
+    // SAFETY: as above; the caller hands back what `allocate_on_node` gave.
+    unsafe { (host.free)(host.context, memory, size, align) }
 }
 
 impl Default for Allocator {

@@ -2,7 +2,7 @@
 
 use super::balance::Balance;
 use super::log::Log;
-use crate::os::alloc::Allocator;
+use crate::os::alloc::{Allocator, NodeAllocator};
 use crate::protocol::run_queue::Growth;
 use crate::topology::Topology;
 use core::ffi::c_void;
@@ -179,6 +179,9 @@ pub struct Config<'a> {
     pub hooks: Hooks,
     /// Where all memory of the pool comes from.
     pub allocator: Allocator,
+    /// Where the memory of workers whose NUMA node is known comes from: their deques, and the blocks of the tasks that they make. `None`: from
+    /// `allocator`; or, where that is the system's, from pages on the node.
+    pub node_allocator: Option<NodeAllocator>,
     /// The machine; `None` means the one this runs on.
     pub topology: Option<&'a Topology>,
 }
@@ -205,6 +208,7 @@ impl Default for Config<'_> {
             log: None,
             hooks: Hooks::default(),
             allocator: Allocator::SYSTEM,
+            node_allocator: None,
             topology: None,
         }
     }

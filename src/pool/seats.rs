@@ -140,6 +140,11 @@ impl Seats {
         self.seats[worker].node
     }
 
+    /// The system's number of a worker's node, if the worker is sure to be there.
+    pub(crate) fn known_node_of(&self, worker: usize) -> Option<u32> {
+        self.is_in_node(worker).then(|| self.number_of(self.node_of(worker)))
+    }
+
     fn is_in_node(&self, worker: usize) -> bool {
         self.one_node || self.is_pinned(worker)
     }

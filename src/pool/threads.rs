@@ -182,6 +182,9 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
 /// Memory on their nodes for workers that are going to be pinned, where there are several nodes. What a program allocates itself lies
 /// where the program puts it.
 fn lay_out(config: &Config<'_>, pinning: Pinning, topology: &Topology, seats: &Seats, workers: usize) -> Result<Plots> {
+    if let Some(host) = config.node_allocator {
+        return Plots::of_host(config.allocator, host, workers, |worker| seats.known_node_of(worker));
+    }
     if pinning == Pinning::Off || topology.nodes().len() == 1 || !config.allocator.is_system() {
         return Ok(Plots::none(config.allocator));
     }

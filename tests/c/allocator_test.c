@@ -18,7 +18,13 @@ struct allocator {
     long calls;
     long left;
     int mistakes;
+    /* Blocks asked for with a node, and those of them whose node is not one of the machine's. */
+    long on_node;
+    long on_strange_node;
 };
+
+static uint32_t node_numbers[64];
+static size_t num_nodes;
 
 static void *counting_allocate(void *context, size_t size, size_t align) {
     struct allocator *self = context;
@@ -40,6 +46,20 @@ static void *counting_allocate(void *context, size_t size, size_t align) {
     }
     pthread_mutex_unlock(&self->lock);
     return memory;
+}
+
+static void *counting_allocate_on_node(void *context, size_t size, size_t align, uint32_t node) {
+    struct allocator *self = context;
+    size_t i;
+    int is_known = 0;
+    for (i = 0; i < num_nodes; i++) {
+        is_known |= node_numbers[i] == node;
+    }
+    pthread_mutex_lock(&self->lock);
+    self->on_node++;
+    self->on_strange_node += !is_known;
+    pthread_mutex_unlock(&self->lock);
+    return counting_allocate(context, size, align);
 }
 
 static void counting_free(void *context, void *memory, size_t size, size_t align) {
@@ -193,7 +213,7 @@ static int use_everything(vgpu_pool *pool) {
     return well;
 }
 
-static void every_failure(struct allocator *allocator) {
+static void every_failure(struct allocator *allocator, vgpu_allocate_on_node_fn on_node) {
     long allowed;
     int well = 0;
     section("the allocator fails after 0, 1, 2 ... allocations");
@@ -201,6 +221,7 @@ static void every_failure(struct allocator *allocator) {
         vgpu_pool_config config;
         vgpu_pool *pool = NULL;
         configure(&config, allocator);
+        config.allocate_on_node = on_node;
         allocator->left = allowed;
         allocator->calls = 0;
         if (went_well(vgpu_pool_create(&config, &pool))) {
@@ -221,6 +242,59 @@ static void every_failure(struct allocator *allocator) {
     }
     CHECK(well);
     printf("   all went well from %ld allocations on\n", allowed - 1);
+}
+
+static int32_t submit_ten(vgpu_worker *worker, void *user_data) {
+    vgpu_group *const group = user_data;
+    static int ran;
+    int i;
+    (void)worker;
+    for (i = 0; i < 10; i++) {
+        CHECK_OK(vgpu_group_submit(group, count_task, &ran, NULL));
+    }
+    return 0;
+}
+
+/* What belongs to a worker is asked for with its node, and nothing else is. */
+static void memory_of_workers(struct allocator *allocator) {
+    enum { WORKERS = 3 };
+    vgpu_pool_config config;
+    vgpu_pool *pool = NULL;
+    vgpu_group *group = NULL;
+    long made;
+    section("memory on the nodes of the workers");
+    configure(&config, allocator);
+    config.num_workers = WORKERS;
+    allocator->left = -1;
+    allocator->on_node = 0;
+    REQUIRE(vgpu_pool_create(&config, &pool) == VGPU_OK);
+    CHECK(allocator->on_node == 0);
+    CHECK_OK(vgpu_pool_destroy(pool));
+    config.allocate_on_node = counting_allocate_on_node;
+    REQUIRE(vgpu_pool_create(&config, &pool) == VGPU_OK);
+    made = allocator->on_node;
+    printf("   %ld of %zu blocks are on nodes\n", made, allocator->count);
+    /* The deques at least. */
+    CHECK(made >= 3 * WORKERS && made % WORKERS == 0 && made < (long)allocator->count);
+    CHECK(use_everything(pool));
+    /* The tasks that a worker makes: the first of their kind need memory. */
+    REQUIRE(vgpu_group_create(pool, &group) == VGPU_OK);
+    CHECK_OK(vgpu_group_submit(group, submit_ten, group, NULL));
+    CHECK_OK(vgpu_group_wait(group, NULL));
+    CHECK_OK(vgpu_group_destroy(group));
+    CHECK(allocator->on_node > made);
+    CHECK_OK(vgpu_pool_destroy(pool));
+    CHECK(allocator->on_strange_node == 0 && allocator->count == 0 && allocator->mistakes == 0);
+    /* Where the threads may run anywhere on several nodes, nobody knows. */
+    config.flags |= VGPU_POOL_NO_PINNING;
+    allocator->on_node = 0;
+    REQUIRE(vgpu_pool_create(&config, &pool) == VGPU_OK);
+    CHECK(num_nodes == 1 ? allocator->on_node == made : allocator->on_node == 0);
+    CHECK_OK(vgpu_pool_destroy(pool));
+    config.allocate = NULL;
+    config.free = NULL;
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_pool_create(&config, &pool));
+    CHECK(allocator->count == 0 && allocator->mistakes == 0);
 }
 
 static void recovery(struct allocator *allocator) {
@@ -273,7 +347,7 @@ static void storage_needs_no_memory(struct allocator *allocator) {
 }
 
 int main(void) {
-    static struct allocator allocator = {PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, -1, 0};
+    static struct allocator allocator = {PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, -1, 0, 0, 0};
     int i;
     allocator.blocks = calloc(MOST_BLOCKS, sizeof *allocator.blocks);
     REQUIRE(allocator.blocks != NULL);
@@ -281,7 +355,10 @@ int main(void) {
         a[i] = 1.0;
         b[i] = 1.0;
     }
-    every_failure(&allocator);
+    REQUIRE(vgpu_node_numbers(node_numbers, 64, &num_nodes) == VGPU_OK && num_nodes <= 64);
+    every_failure(&allocator, NULL);
+    every_failure(&allocator, counting_allocate_on_node);
+    memory_of_workers(&allocator);
     recovery(&allocator);
     storage_needs_no_memory(&allocator);
     free(allocator.blocks);
