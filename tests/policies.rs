@@ -557,3 +557,57 @@ fn reserving_what_cannot_be_reserved_is_refused() {
     let error = Micropools::new(&set, &config(0, reserved(1))).map(drop).unwrap_err();
     assert!(error.message().contains("one priority"), "{}", error.message());
 }
+
+fn shedding() -> Balance {
+    Balance { shedding: true, inbox: InboxMode::RoundRobin, ..Balance::default() }
+}
+
+/// A worker that is held up cannot shed, and its tasks are rescued.
+#[test]
+fn a_pool_that_sheds_runs_every_task_once_whoever_is_held_up() {
+    for workers in [1, 2, 4] {
+        let pool = pool(workers, shedding());
+        let stopper = (workers > 1).then(|| Stopper::on(&pool, 0));
+        let runs: Arc<Vec<AtomicUsize>> = Arc::new((0..2000).map(|_| AtomicUsize::new(0)).collect());
+        let mut group = pool.group().unwrap();
+        for i in 0..runs.len() {
+            let runs = runs.clone();
+            let options = TaskOptions::of(PRIORITIES[i % 16 % 4]);
+            let task = move |_: &Worker| {
+                runs[i].fetch_add(1, SeqCst);
+                Ok(())
+            };
+            group.submit_with(&options, task).unwrap();
+        }
+        group.wait().unwrap();
+        assert!(runs.iter().all(|runs| runs.load(SeqCst) == 1));
+        drop(stopper);
+    }
+}
+
+/// Each task of a long backlog submits more to its own worker's shard.
+#[test]
+fn what_tasks_submit_is_shed_and_runs_once() {
+    fn spawn(pool: &Arc<Pool>, ran: &Arc<AtomicUsize>, depth: u32) {
+        let (inner, ran) = (pool.clone(), ran.clone());
+        let task = move |_: &Worker| {
+            ran.fetch_add(1, SeqCst);
+            (0..if depth == 0 { 0 } else { 3 }).for_each(|_| spawn(&inner, &ran, depth - 1));
+            Ok(())
+        };
+        drop(pool.submit_with(&TaskOptions::default(), task).unwrap());
+    }
+    let pool = Arc::new(pool(3, shedding()));
+    let ran = Arc::new(AtomicUsize::new(0));
+    spawn(&pool, &ran, 7);
+    await_that("all are to run", || ran.load(SeqCst) == (3usize.pow(8) - 1) / 2);
+    pool.wait_all().unwrap();
+    assert_eq!(ran.load(SeqCst), (3usize.pow(8) - 1) / 2);
+}
+
+#[test]
+fn shedding_where_tasks_stay_is_refused() {
+    let balance = Balance { max_migrations: 0, ..shedding() };
+    let error = Pool::new(&config(2, balance)).map(drop).unwrap_err();
+    assert!(error.status() == Status::InvalidArgument && error.message().contains("shed"), "{}", error.message());
+}

@@ -46,6 +46,12 @@ class config {
         settings_.flags |= choice ? static_cast<std::uint32_t>(VGPU_POOL_KEEP_SIGNALS) : 0u;
         return *this;
     }
+    /** Whether workers with too much to do shed some of it while others are idle: see VGPU_POOL_SHEDDING. The default: no. */
+    config &shedding(bool choice = true) noexcept {
+        settings_.flags &= ~static_cast<std::uint32_t>(VGPU_POOL_SHEDDING);
+        settings_.flags |= choice ? static_cast<std::uint32_t>(VGPU_POOL_SHEDDING) : 0u;
+        return *this;
+    }
     /** How many tasks the inbox holds for each worker, 0: 4096; and what submitting does when it is full. */
     config &inbox(std::uint32_t capacity, inbox_full when_full = inbox_full::error) noexcept {
         settings_.inbox_full = static_cast<std::uint32_t>(when_full);

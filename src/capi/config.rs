@@ -33,6 +33,10 @@ pub const VGPU_POOL_ON_CALLER: u32 = 32;
 /// With VGPU_POOL_ON_CALLER, for tests: the order of tasks and forks is drawn from replay_seed, among those that a pool with threads
 /// may take. The same seed gives the same order, as long as the pool's own thread alone submits.
 pub const VGPU_POOL_REPLAY: u32 = 64;
+/// A worker with too much to do sheds some of it into a queue for all while somebody is idle, and the others take from its inbox only when they
+/// have found nothing else for 60 us. Of tasks of VGPU_PRIORITY_NORMAL. Not together with settings by which tasks stay where they
+/// were dealt. Pays with VGPU_INBOX_ROUND_ROBIN, or tasks that submit tasks.
+pub const VGPU_POOL_SHEDDING: u32 = 128;
 
 /// A full inbox makes submitting fail with VGPU_ERROR_QUEUE_FULL. The default.
 pub const VGPU_INBOX_FULL_ERROR: u32 = 0;
@@ -290,7 +294,8 @@ impl vgpu_pool_config {
             | VGPU_POOL_NO_STEALING
             | VGPU_POOL_NO_MIGRATION
             | VGPU_POOL_ON_CALLER
-            | VGPU_POOL_REPLAY;
+            | VGPU_POOL_REPLAY
+            | VGPU_POOL_SHEDDING;
         if self.flags & !FLAGS != 0 {
             return Err(error!(
                 InvalidArgument,
@@ -333,6 +338,7 @@ impl vgpu_pool_config {
                 VGPU_STEAL_NO_RETRY => 0,
                 retries => retries,
             },
+            shedding: self.flags & VGPU_POOL_SHEDDING != 0,
             reserved: self.reserved_workers as usize,
             lend_after_ns: match self.lend_after_ns {
                 0 => usual.lend_after_ns,

@@ -123,7 +123,7 @@ impl Core {
             })
         };
         Ok(Core {
-            inbox: Inbox::new(allocator, workers, workers - config.host_seats, seats.nodes(), room, balance.inbox)?,
+            inbox: Inbox::new(allocator, workers, workers - config.host_seats, seats.nodes(), room, &balance)?,
             // SAFETY: the plots are dropped last, and `submit_detached` names the worker that it runs on.
             blocks: unsafe { Blocks::new(allocator, workers, shard.saturating_mul(workers), &plots)? },
             deques: [deques()?, deques()?, deques()?],
@@ -332,7 +332,7 @@ impl Core {
 
     /// Says that tasks were queued, for everybody those in this shard.
     #[inline]
-    fn announce(&self, to: Destination, shard: usize, near: impl Fn() -> usize, pieces: usize) {
+    pub(crate) fn announce(&self, to: Destination, shard: usize, near: impl Fn() -> usize, pieces: usize) {
         if to.reach != Reach::Everyone {
             return self.sleep.notify_of(self.seats.members(to.reach), pieces);
         }

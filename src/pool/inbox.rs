@@ -9,20 +9,22 @@
 //! Taken strictly, an urgent lane that never runs empty would starve the others, and a shard whose worker is busy for
 //! an hour would starve behind the others'. So every [`FAIR_TURN`]th take of a worker begins with one lane of one shard, and
 //! goes through all of them in turn. A task that is first in its shard is thus passed over at most `FAIR_TURN * lanes * shards` times
-//! by each worker that may take it, where `lanes` counts those ever used, and `shards` the workers and the two places of bound
-//! tasks; a task with `n` before it in its shard, `n + 1` times as often. Where there is one lane and one shard, nothing changes.
+//! by each worker that may take it, where `lanes` counts those ever used, and `shards` the workers, the places of bound
+//! tasks and the queue into which workers [shed](super::shed); a task with `n` before it in its shard, `n + 1` times as often. Where there is one lane and one shard, nothing changes.
 
-use super::balance::InboxMode;
+use super::balance::{Balance, InboxMode};
 use super::detached::Entry;
 use super::options::Priority;
 use super::reserve::Progress;
 use super::seats::{Reach, Seats};
+use super::worker::GUEST;
 use crate::error::Result;
-use crate::os::alloc::Allocator;
+use crate::os::alloc::{Allocator, Owned};
 use crate::protocol::CacheLine;
 use crate::protocol::lanes::{LaneSet, Lanes};
-use crate::protocol::run_queue::Growth;
+use crate::protocol::run_queue::{Growth, RunQueue};
 use crate::protocol::sharded::ShardedQueue;
+use crate::protocol::shedding::ShedQueue;
 use crate::sync::{Hint, IS_CHECKED, thread_slot};
 use core::ptr::NonNull;
 
@@ -30,6 +32,9 @@ use core::ptr::NonNull;
 pub const FAIR_TURN: u32 = if IS_CHECKED { 4 } else { 16 };
 /// A shard of bound tasks holds at most so many.
 const MOST_BOUND: usize = 256;
+/// The queue into which workers shed has a shard for each worker, but at most so many, of so many places each.
+const MOST_SHED_SHARDS: usize = 8;
+const SHED_PLACES: usize = if IS_CHECKED { 2 } else { 64 };
 /// The lanes of other priorities than the usual one hold this part of what that one holds.
 const SIDE_LANE: usize = 4;
 
@@ -50,7 +55,7 @@ impl Destination {
 pub(crate) struct Pick {
     pub(crate) entry: NonNull<Entry>,
     pub(crate) from: Destination,
-    /// The other worker in whose shard it lay.
+    /// The other worker in whose shard it lay, or [`GUEST`] if it was shed by one.
     pub(crate) moved_from: Option<usize>,
 }
 
@@ -64,6 +69,8 @@ pub(crate) struct Inbox {
     workers: usize,
     /// The first of them have threads for good.
     own: usize,
+    /// Into which workers shed tasks of the usual priority.
+    shed: Option<Owned<ShedQueue<Entry>>>,
 }
 
 /// How many tasks of the usual priority a shard has room for: at first, and at most, after it has grown. Both are powers of two.
@@ -85,7 +92,7 @@ impl Inbox {
         own: usize,
         nodes: usize,
         room: Room,
-        mode: InboxMode,
+        balance: &Balance,
     ) -> Result<Inbox> {
         let Room { capacity, limit, growth } = room;
         let side = |size: usize| (size / SIDE_LANE).max(2);
@@ -96,12 +103,15 @@ impl Inbox {
             ..PRIORITIES => ShardedQueue::growing(allocator, workers, side(capacity), side(limit), growth),
             _ => ShardedQueue::new(allocator, workers + nodes, capacity.min(MOST_BOUND)),
         };
+        let shed = || Owned::new(allocator, ShedQueue::new(allocator, workers.min(MOST_SHED_SHARDS), SHED_PLACES)?);
+        let shed = balance.shedding.then(shed).transpose()?;
         Ok(Inbox {
             lanes: Lanes::new(allocator, 2 * PRIORITIES, Priority::Normal as usize, queue)?,
-            mode: Hint::new(mode as u32),
+            mode: Hint::new(balance.inbox as u32),
             next: CacheLine(Hint::new(0)),
             workers,
             own,
+            shed,
         })
     }
 
@@ -161,6 +171,7 @@ impl Inbox {
 
     /// Takes a task for a worker, or for a guest, who has no bound ones, and says whether any task was ever bound. `others` are the workers from whose shards it may take,
     /// in its order; it is asked for anew for each lane. It goes to what is not bound only if that is as urgent as `least`.
+    /// Where workers shed, it takes usual tasks of others only if it `rescues`.
     #[inline]
     pub(crate) fn take<V: Iterator<Item = usize>>(
         &self,
@@ -168,6 +179,7 @@ impl Inbox {
         seats: &Seats,
         turn: u32,
         least: Priority,
+        rescues: bool,
         others: impl Fn() -> V,
     ) -> (Option<Pick>, bool) {
         let (open, bound) = self.lanes.open_lanes().split(PRIORITIES);
@@ -191,6 +203,16 @@ impl Inbox {
             let from = Destination { priority: Priority::of_lane(lane), reach: Reach::Everyone };
             if let Some(entry) = self.homes(worker).find_map(|home| queue.shard(home).pop(turn as usize)) {
                 return Some(Pick { entry, from, moved_from: None });
+            }
+            if lane == Priority::Normal as usize
+                && let Some(shed) = &self.shed
+            {
+                if let Some(entry) = shed.pop() {
+                    return Some(Pick { entry, from, moved_from: Some(GUEST) });
+                }
+                if !rescues {
+                    return None;
+                }
             }
             others().find_map(|other| {
                 let entry = queue.shard(other).pop(turn as usize)?;
@@ -224,25 +246,29 @@ impl Inbox {
         others: impl Fn() -> V,
     ) -> Option<Pick> {
         let lane = lanes.nth(turn)?;
-        let shard = turn / lanes.len() % (self.workers + usize::from(has_bound));
-        if shard == self.workers {
+        let shard = turn / lanes.len() % (self.workers + usize::from(has_bound) + usize::from(self.shed.is_some()));
+        if shard == self.workers && has_bound {
             return self.take_bound(worker, seats, lane);
         }
         if lane < least as usize {
             return None;
+        }
+        let from = Destination { priority: Priority::of_lane(lane), reach: Reach::Everyone };
+        if shard >= self.workers {
+            let entry = self.shed.as_ref().filter(|_| lane == Priority::Normal as usize)?.pop()?;
+            return Some(Pick { entry, from, moved_from: Some(GUEST) });
         }
         let is_own = self.homes(worker).any(|home| home == shard);
         if !is_own && !others().any(|other| other == shard) {
             return None;
         }
         let entry = self.lanes.lane(lane).shard(shard).pop(turn)?;
-        let from = Destination { priority: Priority::of_lane(lane), reach: Reach::Everyone };
         Some(Pick { entry, from, moved_from: (!is_own).then_some(shard) })
     }
 
     /// Takes any task whatsoever, at the end of the pool.
     pub(crate) fn drain(&self) -> Option<NonNull<Entry>> {
-        self.lanes.pop_any()
+        self.lanes.pop_any().or_else(|| self.shed.as_ref()?.pop())
     }
 
     /// Whether there is a task that anybody may run, as urgent as `least`. To be asked after a fence, see
@@ -251,6 +277,7 @@ impl Inbox {
     pub(crate) fn has_work(&self, least: Priority) -> bool {
         let (open, _) = self.lanes.open_lanes().split(PRIORITIES);
         open.from(least as usize).falling().any(|lane| self.lanes.lane(lane).has_work())
+            || (least <= Priority::Normal && self.shed.as_ref().is_some_and(|shed| shed.has_work()))
     }
 
     /// As [`has_work`](Self::has_work), for the shards from which this worker takes first.
@@ -275,10 +302,24 @@ impl Inbox {
         let (lower, _) = open.split(below as usize);
         let shards =
             lower.rising().flat_map(|lane| (0..self.workers).map(move |shard| self.lanes.lane(lane).shard(shard)));
-        shards.fold(Progress::default(), |sum, shard| {
-            let (taken, pushed) = shard.counts();
-            Progress { taken: sum.taken.wrapping_add(taken), pushed: sum.pushed.wrapping_add(pushed) }
-        })
+        let shed = self.shed.as_ref().map(|shed| shed.counts());
+        shards.map(RunQueue::counts).chain(shed).fold(Progress::default(), Progress::and)
+    }
+
+    /// As [`progress`](Self::progress), of the tasks of one priority in a worker's shard.
+    pub(crate) fn progress_of(&self, worker: usize, priority: Priority) -> Progress {
+        Progress::default().and(self.lanes.lane(priority as usize).shard(worker).counts())
+    }
+
+    /// Moves up to so many usual tasks from a worker's shard into the queue for all, and says how many.
+    pub(crate) fn shed(&self, worker: usize, most: usize) -> usize {
+        let own = self.lanes.lane(Priority::Normal as usize).shard(worker);
+        self.shed.as_ref().map_or(0, |shed| shed.shed(own, worker, most))
+    }
+
+    /// Whether there seems to be something in the queue for all.
+    pub(crate) fn has_shed(&self) -> bool {
+        self.shed.as_ref().is_some_and(|shed| !shed.is_empty())
     }
 
     /// About how many tasks lie in a worker's shards. A hint: it may be late.

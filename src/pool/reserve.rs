@@ -36,6 +36,13 @@ pub(crate) struct Progress {
     pub(crate) pushed: usize,
 }
 
+impl Progress {
+    /// With the counts of one more queue.
+    pub(crate) fn and(self, (taken, pushed): (usize, usize)) -> Progress {
+        Progress { taken: self.taken.wrapping_add(taken), pushed: self.pushed.wrapping_add(pushed) }
+    }
+}
+
 /// What a reserved worker may do about tasks that are not urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loan {
@@ -55,8 +62,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// What the worker may do, and makes a note if there is something new to wait for.
-    fn look(&self, progress: Progress, now_ns: u64, patience_ns: u64) -> Loan {
+    /// Whether one of the tasks has waited so long, and makes a note if there is something new to wait for.
+    pub(super) fn look(&self, progress: Progress, now_ns: u64, patience_ns: u64) -> Loan {
         let Progress { taken, pushed } = progress;
         if taken == pushed {
             self.note.set(None);

@@ -254,6 +254,12 @@ fn check_sizes(config: &Config<'_>) -> Result<()> {
             "threads are to be lent to a pool whose workers leave each other's tasks alone, so that a lent one would find none; let tasks move"
         ));
     }
+    if config.balance.shedding && config.balance.holds_back() {
+        return Err(error!(
+            InvalidArgument,
+            "workers were to shed tasks that may have to stay where they were dealt; let tasks move, or do without shedding"
+        ));
+    }
     if config.workers != 0 && config.min_workers > config.workers {
         return Err(error!(
             InvalidArgument,

@@ -236,6 +236,8 @@ impl Worker {
         let core = self.core();
         let sleep = core.sleep();
         let mut searching = !self.is_surplus() && self.try_begin_search();
+        // Until it has searched in vain.
+        self.rescues.set(false);
         loop {
             if searching {
                 let ended = self.searching(|budget| {
@@ -253,10 +255,12 @@ impl Worker {
                     }
                 });
                 if let Some(found) = ended {
+                    self.rescues.set(true);
                     sleep.end_search(self.index(), || core.has_work());
                     return found;
                 }
             }
+            self.rescues.set(true);
             // Before the announcement: who wakes this worker is not to wait for it.
             core.governor().look(core.allocator(), sleep, core.log(), clock::monotonic_ns);
             sleep.wait_on(self.index(), target.address());

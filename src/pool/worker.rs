@@ -12,6 +12,7 @@ use super::fork_join::Job;
 use super::options::Priority;
 use super::reserve::{Loan, URGENT, Watch};
 use super::seats::Reach;
+use super::shed::Bounds;
 use super::task::TaskRef;
 use super::trace::{Kind, Label};
 use crate::error::Result;
@@ -73,6 +74,9 @@ pub struct Worker {
     /// From whom it took a task last, and when.
     robbed: Cell<(usize, u64)>,
     watch: Watch,
+    bounds: Bounds,
+    /// Whether it goes to the others' shards although they shed: always but at the beginning of a search.
+    pub(super) rescues: Cell<bool>,
 }
 
 /// Roughly where the stack ends that is in use.
@@ -162,6 +166,8 @@ impl Worker {
             turn: Cell::new(0),
             robbed: Cell::new((GUEST, 0)),
             watch: Watch::default(),
+            bounds: Bounds::new(),
+            rescues: Cell::new(true),
         }
     }
 
@@ -235,6 +241,11 @@ impl Worker {
     }
 
     #[inline(always)]
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    #[inline(always)]
     pub(super) fn watch(&self) -> &Watch {
         &self.watch
     }
@@ -278,13 +289,20 @@ impl Worker {
                 }
             }
         }
-        self.take_task()
+        self.take_task_as(false)
     }
 
+    /// Takes a task: the most urgent that it may run.
     pub(super) fn take_task(&self) -> Option<Work> {
+        self.take_task_as(self.rescues.get())
+    }
+
+    /// As [`take_task`](Self::take_task); where workers shed, it takes from others' shards only if it `rescues`.
+    fn take_task_as(&self, rescues: bool) -> Option<Work> {
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
-        let take =
-            |least| self.core().inbox().take(self.index, self.core().seats(), turn, least, || self.task_victims());
+        let take = |least| {
+            self.core().inbox().take(self.index, self.core().seats(), turn, least, rescues, || self.task_victims())
+        };
         let least = if self.is_reserved() { URGENT } else { Priority::Low };
         let (mut pick, knows_bound) = take(least);
         self.knows_bound.set(knows_bound);
@@ -299,6 +317,13 @@ impl Worker {
             self.robbed.set((victim, clock::monotonic_ns()));
         }
         let is_migrant = pick.moved_from.is_some();
+        if self.core().balance().shedding && !self.is_guest() {
+            match pick.moved_from {
+                None => self.shed(),
+                Some(GUEST) => self.took_shed(),
+                Some(_) => {}
+            }
+        }
         // SAFETY: the queue's reference comes with the pointer, and what has no table is a task that is held.
         let work = unsafe {
             match pick.entry.as_ref().detached {

@@ -10,6 +10,7 @@
 //! | [`fork_stack`] | a fork costs no atomic operation, and its job is public before anybody could wait for it in vain |
 //! | [`queue`] | each pushed task is taken exactly once, first in, first out |
 //! | [`run_queue`] | the same of a queue that grows when it is full |
+//! | [`shedding`] | what a loaded worker moves to a queue for all fits there and is taken once |
 //! | [`sharded`] | the same of several, in order within a bound where they have their turns |
 //! | [`lanes`] | the same for several priorities, at the price of one while one is used |
 //! | [`parker`] | one thread sleeps, a permit given before or during the sleep is not lost |
@@ -47,6 +48,7 @@ pub mod roster;
 pub mod run_gate;
 pub mod run_queue;
 pub mod sharded;
+pub mod shedding;
 pub mod shutdown;
 pub mod task_state;
 

@@ -160,4 +160,10 @@ impl<T> Dealt<T> {
     pub fn has_work(&self) -> bool {
         self.shards.iter().any(Shard::has_work)
     }
+
+    /// How many elements were taken since the beginning, and how many pushed; see [`Shard::counts`].
+    pub fn counts(&self) -> (usize, usize) {
+        let counts = self.shards.iter().map(Shard::counts);
+        counts.fold((0, 0), |sum, shard| (sum.0.wrapping_add(shard.0), sum.1.wrapping_add(shard.1)))
+    }
 }

@@ -171,6 +171,14 @@ static void settings(void) {
     CHECK(vgpu_pool_create(&config, &pool) == VGPU_ERROR_INVALID_ARGUMENT);
     CHECK(strstr(vgpu_last_error_message(), "kept for urgent tasks") != NULL);
     config.reserved_workers = 0;
+    config.flags = VGPU_POOL_SHEDDING;
+    CHECK_OK(vgpu_pool_create(&config, &pool));
+    CHECK_OK(vgpu_pool_submit(pool, stop_here, NULL, NULL, NULL));
+    CHECK_OK(vgpu_pool_wait_all(pool));
+    CHECK_OK(vgpu_pool_destroy(pool));
+    config.flags = VGPU_POOL_SHEDDING | VGPU_POOL_NO_MIGRATION;
+    CHECK(vgpu_pool_create(&config, &pool) == VGPU_ERROR_INVALID_ARGUMENT);
+    CHECK(strstr(vgpu_last_error_message(), "shed") != NULL);
     config.flags = VGPU_POOL_NO_STEALING;
     config.inbox_mode = 3;
     CHECK(vgpu_pool_create(&config, &pool) == VGPU_ERROR_INVALID_ARGUMENT);

@@ -47,6 +47,7 @@ mod reserve;
 mod roster;
 mod run_gate;
 mod run_queue;
+mod shedding;
 mod shutdown;
 #[path = "../zoo/shutdown_leaving.rs"]
 mod shutdown_leaving;

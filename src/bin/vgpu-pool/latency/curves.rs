@@ -16,6 +16,7 @@ fn colour(mode: Mode) -> &'static str {
         Mode::Stealing => "#c0392b",
         Mode::Shared => "#e08e0b",
         Mode::Micropools => "#1f6fb4",
+        Mode::Shedding => "#7f8c8d",
         Mode::Reserved => "#7d3c98",
         Mode::HandOver => "#27874b",
     }

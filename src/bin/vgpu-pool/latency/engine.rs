@@ -22,6 +22,8 @@ pub(super) enum Mode {
     Stealing,
     /// One pool with one queue for all.
     Shared,
+    /// One pool: requests are dealt to the workers, who shed what they have too much of into a queue for all.
+    Shedding,
     /// A micropool for the short classes and one for the long ones; each request is sent to its own.
     Micropools,
     /// One pool, some of whose workers are kept for the short classes, which all workers take first; they are lent when a long one waits too long.
@@ -31,12 +33,14 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    pub(super) const ALL: [Mode; 5] = [Mode::Stealing, Mode::Shared, Mode::Micropools, Mode::Reserved, Mode::HandOver];
+    pub(super) const ALL: [Mode; 6] =
+        [Mode::Stealing, Mode::Shared, Mode::Shedding, Mode::Micropools, Mode::Reserved, Mode::HandOver];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Mode::Stealing => "stealing",
             Mode::Shared => "shared",
+            Mode::Shedding => "shedding",
             Mode::Micropools => "micropools",
             Mode::Reserved => "reserved",
             Mode::HandOver => "handover",
@@ -150,6 +154,7 @@ fn target(mode: Mode, sizes: Sizes, machine: &Machine) -> Result<Target, Error> 
     match mode {
         Mode::Stealing => pool(Balance { inbox: InboxMode::RoundRobin, ..Balance::default() }),
         Mode::Shared => pool(Balance { inbox: InboxMode::Shared, ..Balance::default() }),
+        Mode::Shedding => pool(Balance { inbox: InboxMode::RoundRobin, shedding: true, ..Balance::default() }),
         Mode::Reserved => pool(Balance {
             inbox: InboxMode::Shared,
             reserved: sizes.short,
@@ -250,7 +255,7 @@ pub(super) fn simulated(mode: Mode, sizes: Sizes, jobs: &[Job], wake_ns: u64) ->
         done
     };
     match mode {
-        Mode::Stealing | Mode::Shared => {
+        Mode::Stealing | Mode::Shared | Mode::Shedding => {
             let jobs: Vec<Job> = jobs.iter().map(|job| Job { queue: 0, ..*job }).collect();
             woken(simulate(&Policy::one_queue(sizes.workers), &jobs), &jobs)
         }
