@@ -274,7 +274,7 @@
 /**
  * A worker with too much to do sheds some of it into a queue for all while somebody is idle, and the others take from its inbox only when they
  * have found nothing else for 60 us. Of tasks of VGPU_PRIORITY_NORMAL. Not together with settings by which tasks stay where they
- * were dealt. Pays with VGPU_INBOX_ROUND_ROBIN, or tasks that submit tasks.
+ * were dealt. Measure whether it pays.
  */
 #define VGPU_POOL_SHEDDING 128
 

@@ -35,7 +35,7 @@ pub const VGPU_POOL_ON_CALLER: u32 = 32;
 pub const VGPU_POOL_REPLAY: u32 = 64;
 /// A worker with too much to do sheds some of it into a queue for all while somebody is idle, and the others take from its inbox only when they
 /// have found nothing else for 60 us. Of tasks of VGPU_PRIORITY_NORMAL. Not together with settings by which tasks stay where they
-/// were dealt. Pays with VGPU_INBOX_ROUND_ROBIN, or tasks that submit tasks.
+/// were dealt. Measure whether it pays.
 pub const VGPU_POOL_SHEDDING: u32 = 128;
 
 /// A full inbox makes submitting fail with VGPU_ERROR_QUEUE_FULL. The default.

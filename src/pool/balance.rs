@@ -71,7 +71,7 @@ pub struct Balance {
     pub retries: u32,
     /// Whether a worker with too much to do sheds some of it into a queue for all while somebody is idle, and the others take from its inbox
     /// only when they have found nothing else for 60 us. Of tasks of the usual priority; the others are shared as ever. False by
-    /// default; not in pools whose tasks stay where they were dealt. Pays with [`InboxMode::RoundRobin`], or tasks that submit tasks.
+    /// default; not in pools whose tasks stay where they were dealt. Measure whether it pays: `docs/choosing-a-mode.md`.
     pub shedding: bool,
     /// How many workers, the first ones, are kept for tasks of [`Priority::High`](super::Priority::High) and above, so that these need not
     /// wait for long tasks to end; bound tasks, and jobs, they take as everybody does. Fewer than there are workers; 0 by default. Not in pools whose
