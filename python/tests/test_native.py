@@ -327,6 +327,33 @@ class TestGemm(unittest.TestCase):
                 with self.assertRaisesRegex(error, sentence):
                     self.pool.gemm(*arguments, **keywords)
 
+    def test_a_layout_that_was_seen_before(self):
+        # What is made out of layouts is kept; what depends on addresses and numbers is not.
+        from vgpu_runtime import _gemm
+
+        _gemm._plans.clear()
+        random = np.random.default_rng(5)
+        for _ in range(3):
+            for out in (np.zeros((8, 8)), np.zeros((8, 8)).T):
+                for trans_a, trans_b in ((False, False), (True, False), (False, True)):
+                    a, b = random.standard_normal((2, 8, 8))
+                    c = random.standard_normal((8, 8))
+                    out[:] = c
+                    self.pool.gemm(a, b, out, alpha=2, beta=3, trans_a=trans_a, trans_b=trans_b)
+                    np.testing.assert_allclose(out, 2 * (a.T if trans_a else a) @ (b.T if trans_b else b) + 3 * c)
+        self.assertEqual(len(_gemm._plans), 6)
+        square = np.ones((8, 8))
+        for a, b in ((square, np.ones((8, 8))), (np.ones((8, 8)), square)):
+            with self.assertRaisesRegex(ValueError, "overlaps"):
+                self.pool.gemm(a, b, square)
+        frozen = np.ones((8, 8))
+        frozen.flags.writeable = False
+        with self.assertRaisesRegex(ValueError, "read-only"):
+            self.pool.gemm(square, square, frozen)
+        for n in range(300):
+            self.pool.gemm(np.ones((1, n + 1)), np.ones((n + 1, 1)), np.ones((1, 1)))
+        self.assertLessEqual(len(_gemm._plans), 256)
+
     def test_blocks_of_one_matrix_do_not_overlap(self):
         whole = np.random.default_rng(4).standard_normal((6, 12))
         expected = whole[:, :6] @ np.eye(6)

@@ -10,7 +10,7 @@ import ctypes
 import sys
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_ssize_t, c_uint8, c_uint16, c_uint64, c_void_p
 from types import TracebackType
-from typing import Any, Optional, Tuple, Type
+from typing import Any, List, Optional, Tuple, Type
 
 _FORMAT_AND_STRIDES = 0x04 | 0x18
 _DLPACK_CPU_DEVICES = (1, 3)
@@ -61,6 +61,17 @@ _capsule_pointer.argtypes = (ctypes.py_object, c_char_p)
 _capsule_pointer.restype = c_void_p
 
 
+def addresses_of(*views: memoryview) -> List[int]:
+    """Where the memory of views is, which is all that a memoryview does not tell. It keeps the memory, so the buffer need not be held."""
+    buffer = _PyBuffer()
+    addresses = []
+    for view in views:
+        _get_buffer(view, buffer, _FORMAT_AND_STRIDES)
+        addresses.append(buffer.buf or 0)
+        _release_buffer(buffer)
+    return addresses
+
+
 class Memory:
     """The memory of an object, kept from going or moving until the end of the ``with`` block.
 
@@ -105,11 +116,7 @@ class Memory:
             self._view.release()
 
     def _from_view(self, view: memoryview) -> None:
-        # A memoryview tells everything but the address. It keeps the memory, so the buffer need not be held.
-        buffer = _PyBuffer()
-        _get_buffer(view, buffer, _FORMAT_AND_STRIDES)
-        self.address = buffer.buf or 0
-        _release_buffer(buffer)
+        (self.address,) = addresses_of(view)
         self.kind = view.format.lstrip(_ORDERS)
         self.readonly, self.shape, self.strides = view.readonly, view.shape or (), view.strides or ()
         self.contiguous = view.contiguous

@@ -19,13 +19,12 @@ from __future__ import annotations
 import atexit
 import concurrent.futures
 import concurrent.futures.thread
-import contextlib
 import itertools
 import os
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, FrozenSet, Iterator, Optional, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Optional, Set, Tuple
 
 from . import _native
 from ._future import Future, Item, mark_worker, run_item
@@ -55,6 +54,21 @@ def current_worker() -> Optional[int]:
     """The number of the worker that the calling thread is, or None."""
     index: Optional[int] = getattr(_this_thread, "index", None)
     return index
+
+
+class NativeUse:
+    """A use of a core's native pool: see :meth:`Core.native`. Quicker than a generator would be."""
+
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def __enter__(self) -> int:
+        return self._core.begin_use()
+
+    def __exit__(self, *_raised: object) -> None:
+        self._core.end_use()
 
 
 class Core:
@@ -93,20 +107,23 @@ class Core:
         self._num_users = 0
         self._unused = threading.Event()
 
-    @contextlib.contextmanager
-    def native(self) -> Iterator[int]:
+    def native(self) -> NativeUse:
         """The native pool, which stays during the ``with`` block. The pool's own tasks may use it until the last is done."""
+        return NativeUse(self)
+
+    def begin_use(self) -> int:
+        """What :meth:`native` does first; :meth:`end_use` comes after."""
         with self._lock:
             if not self._is_open and current_core() is not self:
                 raise self.refusal_now()
             self._num_users += 1
-        try:
-            yield self._address
-        finally:
-            with self._lock:
-                self._num_users -= 1
-                if not self._num_users and not self._is_open:
-                    self._unused.set()
+        return self._address
+
+    def end_use(self) -> None:
+        with self._lock:
+            self._num_users -= 1
+            if not self._num_users and not self._is_open:
+                self._unused.set()
 
     def refusal_now(self) -> BaseException:
         """Why nothing can be submitted, as a fresh exception."""

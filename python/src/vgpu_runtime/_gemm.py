@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from . import _native
-from ._buffer import Memory
+from ._buffer import Memory, addresses_of
 
 _SIZES = {"f": 4, "d": 8}
 _FLAGS = {False: _native.NO_TRANS, True: _native.TRANS}
@@ -83,9 +83,65 @@ def _new_matrix(rows: int, cols: int, kind: str) -> Any:
     return numpy.empty((rows, cols), kind)
 
 
+class _Plan(NamedTuple):
+    """What a product's layouts come to: all of the native call's arguments but the factors and the addresses."""
+
+    function: Any
+    #: Whether the native call's first matrix is b, because out is stored by columns.
+    swapped: bool
+    flags: Tuple[int, int]
+    sizes: Tuple[int, int, int]
+    leading: Tuple[int, int, int]
+    #: How many bytes there are from the first element of a, b and out to behind their last.
+    spans: Tuple[int, int, int]
+
+
+#: Plans by what the layouts are. Cold interpreter code is slow, and a product leaves nothing in the caches: so what was made out once is
+#: kept.
+_plans: Dict[Any, _Plan] = {}
+_MOST_PLANS = 256
+
+
 def gemm(
     pool: Optional[int], a: Any, b: Any, out: Any, alpha: float, beta: float, trans_a: bool, trans_b: bool
 ) -> Any:
+    try:
+        view_a, view_b, view_out = memoryview(a), memoryview(b), memoryview(out)
+    except (TypeError, ValueError, BufferError):
+        return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
+    try:
+        key = (
+            view_a.format, view_a.shape, view_a.strides, view_b.format, view_b.shape, view_b.strides,
+            view_out.format, view_out.shape, view_out.strides, view_out.readonly, bool(trans_a), bool(trans_b),
+        )  # fmt: skip
+        plan = _plans.get(key)
+        if plan is None:
+            # The whole way says what is wrong, if anything is. What it accepts has a plan.
+            return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b, key)
+        function, swapped, (flag_a, flag_b), (rows, cols, inner), (lda, ldb, ldc), (span_a, span_b, span_out) = plan
+        at_a, at_b, at_out = addresses_of(view_a, view_b, view_out)
+        if (at_out < at_a + span_a and at_a < at_out + span_out) or (at_out < at_b + span_b and at_b < at_out + span_out):
+            return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
+        if swapped:
+            at_a, at_b = at_b, at_a
+        status = function(
+            pool, _native.ROW_MAJOR, flag_a, flag_b, rows, cols, inner, alpha, at_a, lda, at_b, ldb, beta, at_out, ldc
+        )  # fmt: skip
+        if status != _native.OK:
+            raise _native.error_of(status)
+    except BaseException:
+        # The traceback keeps this frame; the memory is not to be kept with it.
+        view_a.release()
+        view_b.release()
+        view_out.release()
+        raise
+    return out
+
+
+def _gemm(
+    pool: Optional[int], a: Any, b: Any, out: Any, alpha: float, beta: float, trans_a: bool, trans_b: bool, key: Any = None
+) -> Any:
+    """A product of anything. The plan goes to ``key``."""
     with Memory(a, "a") as memory_a, Memory(b, "b") as memory_b:
         matrix_a = _matrix(memory_a, "a", trans_a)
         matrix_b = _matrix(memory_b, "b", trans_b)
@@ -101,13 +157,24 @@ def gemm(
                 raise ValueError(f"beta is {beta}, and there is no out for it to multiply")
             out = _new_matrix(matrix_a.rows, matrix_b.cols, memory_a.kind)
         with Memory(out, "out") as memory_out:
-            _into(pool, matrix_a, matrix_b, memory_out, memory_a.kind, alpha, beta)
+            plan = _plan(matrix_a, matrix_b, memory_out, memory_a.kind)
+            at_a, at_b = matrix_a.address, matrix_b.address
+            if plan.swapped:
+                at_a, at_b = at_b, at_a
+            if key is not None:
+                if len(_plans) >= _MOST_PLANS:
+                    _plans.clear()
+                _plans[key] = plan
+            _native.check(
+                plan.function(
+                    pool, _native.ROW_MAJOR, *plan.flags, *plan.sizes, alpha, at_a, plan.leading[0], at_b, plan.leading[1],
+                    beta, memory_out.address, plan.leading[2],
+                )  # fmt: skip
+            )
     return out
 
 
-def _into(
-    pool: Optional[int], a: _Matrix, b: _Matrix, memory_out: Memory, kind: str, alpha: float, beta: float
-) -> None:
+def _plan(a: _Matrix, b: _Matrix, memory_out: Memory, kind: str) -> _Plan:
     if memory_out.readonly:
         raise ValueError("out is read-only")
     out = _matrix(memory_out, "out")
@@ -120,14 +187,17 @@ def _into(
     for other, name in ((a, "a"), (b, "b")):
         if rows and cols and _overlap(out, other, size):
             raise ValueError(f"out overlaps {name}: the product would be written over what it is made of")
+    first, last = zip(_span(a, size), _span(b, size), _span(out, size))
+    spans = (last[0] - first[0], last[1] - first[1], last[2] - first[2])
     if out.transposed:
         # Stored by columns, out is the rows of the transposed product.
         a, b = b._replace(transposed=not b.transposed), a._replace(transposed=not a.transposed)
         rows, cols = cols, rows
-    function = _native.sgemm if kind == "f" else _native.dgemm
-    _native.check(
-        function(
-            pool, _native.ROW_MAJOR, _FLAGS[a.transposed], _FLAGS[b.transposed], rows, cols, inner,
-            alpha, a.address, a.leading, b.address, b.leading, beta, memory_out.address, out.leading,
-        )  # fmt: skip
+    return _Plan(
+        _native.sgemm if kind == "f" else _native.dgemm,
+        out.transposed,
+        (_FLAGS[a.transposed], _FLAGS[b.transposed]),
+        (rows, cols, inner),
+        (a.leading, b.leading, out.leading),
+        spans,
     )

@@ -249,8 +249,12 @@ class ThreadPool(TaskExecutor):
         Without ``out`` the result is a new NumPy array, or a memoryview where NumPy is not installed. The interpreter's lock is
         free meanwhile, and the result is the same to the last bit for any number of workers.
         """
-        with self._core.native() as pool:
+        core = self._core
+        pool = core.begin_use()
+        try:
             return _gemm.gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
+        finally:
+            core.end_use()
 
 
 class PoolView(TaskExecutor):
