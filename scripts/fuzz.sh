@@ -55,14 +55,21 @@ run "$seconds" >"$target/fuzz.log" 2>&1 || { tail -n 60 "$target/fuzz.log"; exit
 grep -E 'DONE|stat::number_of_executed_units|stat::average_exec' "$target/fuzz.log"
 # Once more over what was collected, to say what it reached.
 run 1 -runs=0 -print_coverage=1 >"$target/coverage.log" 2>&1
-awk '/^(UN)?COVERED_FUNC/ && /src\/capi\// {
-    file = $0; sub(/.*src\/capi\//, "", file); sub(/:.*/, "", file)
+awk '/src\/capi\// {
+    file = $0; sub(/.*src\/capi\//, "", file); line = file; sub(/:.*/, "", file); sub(/^[^:]*:/, "", line); sub(/[^0-9].*/, "", line)
+}
+/^(UN)?COVERED_FUNC/ && /src\/capi\// {
     functions[file]++; if ($1 == "COVERED_FUNC:") covered[file]++
     if (match($0, /edges: [0-9]+\/[0-9]+/)) { split(substr($0, RSTART + 7, RLENGTH - 7), e, "/"); reached[file] += e[1]; edges[file] += e[2] }
-} END {
+}
+/^ *UNCOVERED_PC/ && /src\/capi\// && line > 0 && !((file, line) in missed) { missed[file, line] = 1; lines[file]++ }
+function row(name, a, b, c, d, e) { printf "%-27s %4d of %4d functions, %5d of %5d edges; %3d lines have an edge left\n", name, a, b, c, d, e }
+END {
     for (file in functions) {
-        printf "src/capi/%-14s %3d of %3d functions, %4d of %4d edges\n", file, covered[file], functions[file], reached[file], edges[file]
+        row("src/capi/" file, covered[file], functions[file], reached[file], edges[file], lines[file])
+        a += covered[file]; b += functions[file]; c += reached[file]; d += edges[file]; e_left += lines[file]
     }
+    row("together", a, b, c, d, e_left)
 }' "$target/coverage.log" | LC_ALL=C sort
 echo 'exported, and not called by the machine:'
 nm "$program" | sed -n 's/^[0-9a-f]* T \(vgpu_.*\)/\1/p' | LC_ALL=C sort | LC_ALL=C comm -13 - abi/exports.txt | tr '\n' ' '
