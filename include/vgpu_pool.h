@@ -797,6 +797,33 @@ typedef struct vgpu_pool_config {
      * allocate, which must be set too. NULL: all memory does.
      */
     vgpu_allocate_on_node_fn allocate_on_node;
+     * The CPUs that the pool's threads run on, each of which the process may use: CPU n is bit n % 64 of word n / 64. A thread that is
+     * pinned to no one CPU, because of VGPU_POOL_NO_PINNING or as a spare worker, runs on any of them. NULL: all that the process may use.
+     * Not used after the call. A set of micropools takes none: each of them has its own.
+     */
+    const uint64_t *cpus;
+    /**
+     * The NUMA nodes whose CPUs they are, by the system's numbers; each has CPUs that the process may use. With cpus, those of the
+     * nodes' CPUs. NULL: all. Not used after the call. A set of micropools takes none.
+     */
+    const uint32_t *nodes;
+    /**
+     * How many words `cpus` has.
+     */
+    uint32_t num_cpu_words;
+    /**
+     * How many numbers `nodes` has.
+     */
+    uint32_t num_nodes;
+    /**
+     * The inbox, and the public jobs, of a worker on another NUMA node are left to its node's workers while they are fewer, until a thief
+     * has looked for other work for 60 us and found none; 0: 1, which makes no difference between nodes.
+     */
+    uint32_t min_remote_length;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
 } vgpu_pool_config;
 
 /**

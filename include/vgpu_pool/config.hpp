@@ -5,8 +5,11 @@
 #ifndef VGPU_POOL_CONFIG_HPP
 #define VGPU_POOL_CONFIG_HPP
 
+#include <algorithm>
 #include <memory_resource>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "worker.hpp"
 
@@ -99,6 +102,28 @@ class config {
         settings_.on_park = park;
         return set(settings_.on_unpark, unpark);
     }
+    /**
+     * The NUMA nodes whose CPUs the pool's threads run on, by the system's numbers: see vgpu_pool_config::nodes. An empty list stands for
+     * all nodes.
+     */
+    config &nodes(std::vector<std::uint32_t> numbers) {
+        nodes_ = std::move(numbers);
+        return *this;
+    }
+    /**
+     * The CPUs that the pool's threads run on, by number: see vgpu_pool_config::cpus. An empty list stands for all that the process may
+     * use.
+     */
+    config &cpus(const std::vector<std::uint32_t> &numbers) {
+        cpus_.clear();
+        for (const std::uint32_t number : numbers) {
+            cpus_.resize((std::max)(cpus_.size(), std::size_t{number} / 64 + 1));
+            cpus_[number / 64] |= std::uint64_t{1} << number % 64;
+        }
+        return *this;
+    }
+    /** What is left to a node's own workers until a thief finds nothing else: see vgpu_pool_config::min_remote_length. */
+    config &min_remote_length(std::uint32_t length) noexcept { return set(settings_.min_remote_length, length); }
     /** How many threads of the program may lend themselves as workers at a time: see vgpu::lease. */
     config &host_seats(std::uint32_t count) noexcept { return set(settings_.host_seats, count); }
     /**
@@ -139,6 +164,10 @@ class config {
     vgpu_pool_config get() const noexcept {
         vgpu_pool_config result = settings_;
         result.name_prefix = named_ ? name_.c_str() : nullptr;
+        result.nodes = nodes_.empty() ? nullptr : nodes_.data();
+        result.num_nodes = static_cast<std::uint32_t>(nodes_.size());
+        result.cpus = cpus_.empty() ? nullptr : cpus_.data();
+        result.num_cpu_words = static_cast<std::uint32_t>(cpus_.size());
         return result;
     }
 
@@ -165,6 +194,8 @@ class config {
 
     vgpu_pool_config settings_;
     std::string name_;
+    std::vector<std::uint32_t> nodes_;
+    std::vector<std::uint64_t> cpus_;
     bool named_ = false;
 };
 

@@ -10,6 +10,7 @@ use crate::os::alloc::{Allocator, NodeAllocator};
 use crate::pool::{
     Balance, Config, Growth, Hooks, InboxMode, Level, Log, OnCaller, Pinning, Victims, WaitPolicy, Wake, WhenFull,
 };
+use crate::topology::CpuSet;
 use core::ffi::{CStr, c_char, c_void};
 use core::fmt;
 use core::mem;
@@ -231,6 +232,22 @@ pub struct vgpu_pool_config {
     /// the blocks of the tasks that it makes. It is passed allocator_context, and the memory goes back by free. All other memory comes from
     /// allocate, which must be set too. NULL: all memory does.
     pub allocate_on_node: vgpu_allocate_on_node_fn,
+    /// The CPUs that the pool's threads run on, each of which the process may use: CPU n is bit n % 64 of word n / 64. A thread that is
+    /// pinned to no one CPU, because of VGPU_POOL_NO_PINNING or as a spare worker, runs on any of them. NULL: all that the process may use.
+    /// Not used after the call. A set of micropools takes none: each of them has its own.
+    pub cpus: *const u64,
+    /// The NUMA nodes whose CPUs they are, by the system's numbers; each has CPUs that the process may use. With cpus, those of the
+    /// nodes' CPUs. NULL: all. Not used after the call. A set of micropools takes none.
+    pub nodes: *const u32,
+    /// How many words `cpus` has.
+    pub num_cpu_words: u32,
+    /// How many numbers `nodes` has.
+    pub num_nodes: u32,
+    /// The inbox, and the public jobs, of a worker on another NUMA node are left to its node's workers while they are fewer, until a thief
+    /// has looked for other work for 60 us and found none; 0: 1, which makes no difference between nodes.
+    pub min_remote_length: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// The longest name prefix in bytes.
@@ -279,15 +296,21 @@ unsafe impl Sized32 for vgpu_pool_config {
         lend_after_ns: 0,
         reserved_workers: 0,
         allocate_on_node: None,
+        cpus: ptr::null(),
+        nodes: ptr::null(),
+        num_cpu_words: 0,
+        num_nodes: 0,
+        min_remote_length: 0,
+        reserved: 0,
     };
 }
 
 impl vgpu_pool_config {
-    /// The settings as the pool takes them.
+    /// The settings as the pool takes them, with the CPUs that it names.
     ///
     /// # Safety
-    /// `name_prefix` is NULL or a terminated string that outlives the result; the functions keep what the header asks.
-    pub(super) unsafe fn to_config<'a>(self) -> Result<Config<'a>> {
+    /// `name_prefix` is NULL or a terminated string that outlives the result, and so do the nodes; the functions keep what the header asks.
+    pub(super) unsafe fn to_config<'a>(self, cpus: Option<&'a CpuSet>) -> Result<Config<'a>> {
         const FLAGS: u32 = VGPU_POOL_NO_PINNING
             | VGPU_POOL_REQUIRE_PINNING
             | VGPU_POOL_KEEP_SIGNALS
@@ -331,6 +354,7 @@ impl vgpu_pool_config {
             inbox: inbox_mode("vgpu_pool_config.inbox_mode", self.inbox_mode)?,
             min_victim_length: self.min_victim_length.max(1) as usize,
             imbalance: self.imbalance.max(1) as usize,
+            min_remote_length: self.min_remote_length.max(1) as usize,
             max_migrations: if self.flags & VGPU_POOL_NO_MIGRATION == 0 { usual.max_migrations } else { 0 },
             cooldown_ns: self.steal_cooldown_ns,
             retries: match self.steal_retries {
@@ -356,12 +380,34 @@ impl vgpu_pool_config {
             self.allocate_on_node.map(|allocate| unsafe { NodeAllocator::from_host(allocate, allocator) });
         // SAFETY: by contract.
         let name_prefix = unsafe { prefix(self.name_prefix)? };
+        if self.reserved != 0 {
+            return Err(error!(InvalidArgument, "vgpu_pool_config.reserved is {}; leave it 0", self.reserved));
+        }
+        let nodes = match (self.nodes.is_null(), self.num_nodes) {
+            (true, 0) => &[],
+            (true, count) => {
+                return Err(null(format_args!("vgpu_pool_config.nodes, although num_nodes is {count},")));
+            }
+            (false, 0) => {
+                return Err(error!(
+                    InvalidArgument,
+                    "vgpu_pool_config.nodes is a list of none; name one at least, or leave it NULL for all"
+                ));
+            }
+            // SAFETY: by contract.
+            (false, count) => unsafe { core::slice::from_raw_parts(self.nodes, count as usize) },
+        };
+        if cpus.is_none() && self.num_cpu_words != 0 {
+            return Err(null(format_args!("vgpu_pool_config.cpus, although num_cpu_words is {},", self.num_cpu_words)));
+        }
         Ok(Config {
             workers: self.num_workers as usize,
             min_workers: self.min_workers as usize,
             spare_workers: self.spare_workers as usize,
             host_seats: self.host_seats as usize,
             pinning,
+            cpus,
+            nodes,
             inbox_capacity: self.inbox_capacity as usize,
             inbox_limit: self.inbox_limit as usize,
             inbox_growth,

@@ -4,14 +4,14 @@ use super::callbacks::{UserData, required_callback, vgpu_destroy_fn, worker_poin
 use super::config::vgpu_pool_config;
 use super::error::{callback_result, guard, null, required};
 use super::future::write_code;
+use super::options::cpu_set;
 use super::sized::{self, Sized32};
 use super::status::vgpu_status;
 use super::worker::vgpu_worker;
 use crate::error::{Error, Result, error};
-use crate::os::alloc::{Array, List, Owned};
+use crate::os::alloc::{Array, Owned};
 use crate::pool::micropools::Stage;
 use crate::pool::{Micropool, MicropoolTask, Micropools};
-use crate::topology::CpuSet;
 use core::ffi::{CStr, c_char, c_void};
 use core::mem;
 use core::ptr::{self, NonNull};
@@ -143,17 +143,22 @@ pub unsafe extern "C" fn vgpu_micropools_create(
         // SAFETY: the caller vouches for the output, the config and the micropools.
         unsafe {
             set.write(ptr::null_mut());
-            let config = sized::read(config)?.to_config()?;
+            let config = sized::read(config)?;
+            let chosen = cpu_set(config.cpus, config.num_cpu_words as usize)?;
+            let config = config.to_config(chosen.as_ref())?;
             let stride = required(micropools, "micropools")?.struct_size as usize;
             let at = |i| sized::read(micropools.byte_add(i * stride));
             let allocator = config.allocator;
-            let cpus = Array::from_fn(allocator, count, |i| cpu_set(at(i)?))?;
+            let cpus = Array::from_fn(allocator, count, |i| {
+                let micropool = at(i)?;
+                cpu_set(micropool.cpus, micropool.num_cpu_words as usize)
+            })?;
             let micropools = Array::from_fn(allocator, count, |i| {
                 let micropool = at(i)?;
                 Ok(Micropool {
                     name: name(i, micropool.name)?,
                     workers: micropool.num_workers as usize,
-                    cpus: (!micropool.cpus.is_null()).then_some(&cpus[i]),
+                    cpus: cpus[i].as_ref(),
                     places: micropool.num_places as usize,
                 })
             })?;
@@ -162,18 +167,6 @@ pub unsafe extern "C" fn vgpu_micropools_create(
         }
         Ok(())
     })
-}
-
-/// # Safety
-/// The CPUs are readable.
-unsafe fn cpu_set(micropool: vgpu_micropool) -> Result<CpuSet> {
-    let allocator = crate::os::alloc::Allocator::SYSTEM;
-    if micropool.cpus.is_null() {
-        return Ok(CpuSet::new(allocator));
-    }
-    // SAFETY: by contract.
-    let words = unsafe { core::slice::from_raw_parts(micropool.cpus, micropool.num_cpu_words as usize) };
-    Ok(CpuSet::from_words(List::from_slice(allocator, words)?))
 }
 
 /// # Safety

@@ -82,6 +82,19 @@ pub(super) fn priority_number(priority: Priority) -> u32 {
     }
 }
 
+/// A set of CPUs as C passes it, if it does.
+///
+/// # Safety
+/// `words` is NULL, or so many are readable.
+pub(super) unsafe fn cpu_set(words: *const u64, count: usize) -> Result<Option<CpuSet>> {
+    if words.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: by contract.
+    let words = unsafe { core::slice::from_raw_parts(words, count) };
+    Ok(Some(CpuSet::from_words(List::from_slice(Allocator::SYSTEM, words)?)))
+}
+
 /// Calls `action` with the caller's options.
 ///
 /// # Safety
@@ -98,13 +111,12 @@ pub(super) unsafe fn with_options<R>(
         VGPU_BIND_NONE => Binding::Anywhere,
         VGPU_BIND_WORKER => Binding::Worker(options.place as usize),
         VGPU_BIND_NODE => Binding::Node(options.place),
-        VGPU_BIND_CPUS if options.cpus.is_null() => {
-            return Err(null("vgpu_task_options.cpus, to which the task is bound,"));
-        }
         VGPU_BIND_CPUS => {
             // SAFETY: by contract.
-            let words = unsafe { core::slice::from_raw_parts(options.cpus, options.num_cpu_words) };
-            cpus = CpuSet::from_words(List::from_slice(Allocator::SYSTEM, words)?);
+            let Some(set) = (unsafe { cpu_set(options.cpus, options.num_cpu_words)? }) else {
+                return Err(null("vgpu_task_options.cpus, to which the task is bound,"));
+            };
+            cpus = set;
             Binding::Cpus(&cpus)
         }
         other => {

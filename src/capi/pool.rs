@@ -4,7 +4,7 @@ use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu
 use super::config::{inbox_mode, vgpu_pool_config, victims};
 use super::error::{guard, null, required};
 use super::future::{StoredTask, vgpu_future, vgpu_task_storage};
-use super::options::{vgpu_task_options, with_options};
+use super::options::{cpu_set, vgpu_task_options, with_options};
 use super::sized;
 use super::status::vgpu_status;
 use crate::error::Result;
@@ -50,7 +50,9 @@ pub unsafe extern "C" fn vgpu_pool_create(config: *const vgpu_pool_config, pool:
         // SAFETY: the caller vouches for the output and for the config.
         unsafe {
             pool.write(ptr::null_mut());
-            let config = sized::read(config)?.to_config()?;
+            let config = sized::read(config)?;
+            let cpus = cpu_set(config.cpus, config.num_cpu_words as usize)?;
+            let config = config.to_config(cpus.as_ref())?;
             let made = Owned::new(config.allocator, vgpu_pool { pool: Pool::new(&config)? })?;
             pool.write(Owned::into_raw(made).as_ptr());
         }

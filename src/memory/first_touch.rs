@@ -8,7 +8,7 @@ use crate::error::{Result, Status, error};
 use crate::os::affinity;
 use crate::os::alloc::{Allocator, List};
 use crate::os::pages::{HUGE_PAGE, page_bytes};
-use crate::os::thread::{Options, Thread, name_current, refuse_cancellation};
+use crate::os::thread::{Options, Pin, Thread, name_current, refuse_cancellation};
 use crate::topology::CpuSet;
 use core::ffi::c_void;
 
@@ -89,7 +89,7 @@ fn run(shares: &mut [Share], caller: Caller) -> Result<()> {
         let mut threads = List::with_capacity(Allocator::SYSTEM, left.len())?;
         let mut refusal = None;
         for share in left.iter_mut() {
-            let options = Options { stack_size: 0, cpu: None, block_signals: true };
+            let options = Options { stack_size: 0, pin: Pin::Inherited, block_signals: true };
             // SAFETY: the share lives in the caller's list, and nobody else touches it until the thread is joined below.
             match unsafe { Thread::spawn(options, run_share, (&raw mut *share).cast()) } {
                 Ok(thread) => threads.push(thread)?,

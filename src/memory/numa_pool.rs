@@ -10,7 +10,7 @@ use crate::memory::first_touch::Caller;
 use crate::memory::gpu::{self, GpuNode, PciAddress};
 use crate::memory::node::{NodeMemory, Place, Request};
 use crate::os::alloc::{Allocator, List, Owned};
-use crate::os::thread::{Options, Thread, name_current, refuse_cancellation};
+use crate::os::thread::{self, Options, Thread, name_current, refuse_cancellation};
 use crate::os::{affinity, clock, fork};
 use crate::protocol::handover::Handover;
 use crate::protocol::lazy_start::LazyStart;
@@ -255,7 +255,7 @@ impl Drop for NumaPool {
 impl Seat {
     /// Starts the thread. Only the holder of the claim does.
     fn launch(&self) -> Result<()> {
-        let options = Options { stack_size: 0, cpu: None, block_signals: true };
+        let options = Options { stack_size: 0, pin: thread::Pin::Inherited, block_signals: true };
         // SAFETY: the seat lives until the pool is dropped, which joins the thread first.
         let thread = unsafe { Thread::spawn(options, run, (&raw const *self).cast_mut().cast()) }?;
         // SAFETY: the claim makes this the one writer, and the pool is dropped after.

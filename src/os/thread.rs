@@ -1,8 +1,9 @@
 //! Threads of the operating system: made with an error instead of a panic, named, pinned and shielded from signals.
 
-use super::alloc::{Allocator, RawBuffer};
+use super::alloc::{Allocator, Array};
 use crate::error::{Result, error};
 use core::ffi::{CStr, c_int, c_void};
+use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr;
 
@@ -12,13 +13,34 @@ pub type StartFn = extern "C" fn(*mut c_void) -> *mut c_void;
 /// The longest thread name Linux keeps, in bytes.
 pub const MAX_NAME: usize = 15;
 
+/// The CPUs a thread may run on.
+#[derive(Clone, Copy, Debug)]
+pub enum Pin<'a> {
+    /// Those of the thread that makes it.
+    Inherited,
+    /// This one.
+    Cpu(u32),
+    /// These, as words: see [`affinity`](super::affinity).
+    Cpus(&'a [u64]),
+}
+
+impl fmt::Display for Pin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pin::Inherited => f.write_str("no CPU in particular"),
+            Pin::Cpu(cpu) => write!(f, "CPU {cpu}"),
+            Pin::Cpus(words) => write!(f, "a set of {} CPUs", words.iter().map(|word| word.count_ones()).sum::<u32>()),
+        }
+    }
+}
+
 /// How a thread is made.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// Stack size in bytes; 0 means [`DEFAULT_STACK`]. Rounded up to whole pages and to [`LEAST_STACK`].
     pub stack_size: usize,
-    /// The CPU the thread is pinned to before it runs its first instruction.
-    pub cpu: Option<u32>,
+    /// Where it is pinned before it runs its first instruction.
+    pub pin: Pin<'a>,
     /// Whether signals that another thread could handle are kept away from this one.
     pub block_signals: bool,
 }
@@ -65,8 +87,8 @@ impl Drop for Attributes {
 /// Prints an error number as the C library spells it.
 pub struct Errno(pub c_int);
 
-impl core::fmt::Display for Errno {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0 as libc::c_char; 96];
         // SAFETY: the buffer is as long as said; the function leaves a terminated string in it.
         let text = unsafe {
@@ -87,7 +109,7 @@ impl Thread {
     ///
     /// # Safety
     /// `start(argument)` may be called on another thread, and `argument` lives until that thread is joined.
-    pub unsafe fn spawn(options: Options, start: StartFn, argument: *mut c_void) -> Result<Thread> {
+    pub unsafe fn spawn(options: Options<'_>, start: StartFn, argument: *mut c_void) -> Result<Thread> {
         let mut attributes = Attributes::new()?;
         let stack_size = rounded_stack_size(options.stack_size)?;
         // SAFETY: the attributes are initialised.
@@ -95,20 +117,18 @@ impl Thread {
         if errno != 0 {
             return Err(error!(ThreadSpawn, "a stack of {stack_size} bytes was refused ({})", Errno(errno)));
         }
-        if let Some(cpu) = options.cpu {
-            set_attribute_cpu(&mut attributes, cpu)?;
-        }
+        set_attribute_cpus(&mut attributes, options.pin)?;
         let shield = options.block_signals.then(SignalShield::raise);
         let mut handle = MaybeUninit::uninit();
         // SAFETY: the attributes are initialised; the caller vouches for `start` and `argument`.
         let errno = unsafe { libc::pthread_create(handle.as_mut_ptr(), &attributes.0, start, argument) };
         drop(shield);
-        match (errno, options.cpu) {
+        match (errno, options.pin) {
             // SAFETY: success initialised the handle.
             (0, _) => Ok(Thread { handle: unsafe { handle.assume_init() } }),
-            (libc::EINVAL | libc::EPERM, Some(cpu)) => Err(error!(
+            (libc::EINVAL | libc::EPERM, pin @ (Pin::Cpu(_) | Pin::Cpus(_))) => Err(error!(
                 Affinity,
-                "pinning a thread to CPU {cpu} was refused ({}); allow it that CPU or switch pinning off",
+                "pinning a thread to {pin} was refused ({}); allow it that or switch pinning off",
                 Errno(errno)
             )),
             _ => Err(error!(
@@ -135,21 +155,25 @@ fn rounded_stack_size(asked: usize) -> Result<usize> {
         .ok_or_else(|| error!(Overflow, "a stack of {asked} bytes does not fit the address space"))
 }
 
-fn set_attribute_cpu(attributes: &mut Attributes, cpu: u32) -> Result<()> {
-    const WORD_BITS: usize = usize::BITS as usize;
-    let words = cpu as usize / WORD_BITS + 1;
-    let bytes = words * size_of::<usize>();
-    let mask = RawBuffer::new(Allocator::SYSTEM, bytes, align_of::<libc::cpu_set_t>())?;
-    // SAFETY: the buffer has `words` words, and bit `cpu` is in the last of them.
-    let errno = unsafe {
-        let first = mask.as_ptr().cast::<usize>();
-        first.write_bytes(0, words);
-        *first.add(words - 1) = 1 << (cpu as usize % WORD_BITS);
-        libc::pthread_attr_setaffinity_np(&mut attributes.0, bytes, first.cast())
+fn set_attribute_cpus(attributes: &mut Attributes, pin: Pin<'_>) -> Result<()> {
+    const WORD_BITS: usize = u64::BITS as usize;
+    let mask;
+    let words: &[u64] = match pin {
+        Pin::Inherited => return Ok(()),
+        Pin::Cpus(words) => words,
+        Pin::Cpu(cpu) => {
+            mask = Array::from_fn(Allocator::SYSTEM, cpu as usize / WORD_BITS + 1, |word| {
+                Ok(if word == cpu as usize / WORD_BITS { 1u64 << (cpu as usize % WORD_BITS) } else { 0 })
+            })?;
+            &mask
+        }
     };
+    // SAFETY: the attributes are initialised, and the words are readable for the size given.
+    let errno =
+        unsafe { libc::pthread_attr_setaffinity_np(&mut attributes.0, size_of_val(words), words.as_ptr().cast()) };
     match errno {
         0 => Ok(()),
-        errno => Err(error!(Affinity, "CPU {cpu} was refused as a place for a thread ({})", Errno(errno))),
+        errno => Err(error!(Affinity, "{pin} was refused as a place for a thread ({})", Errno(errno))),
     }
 }
 
@@ -205,7 +229,7 @@ pub fn restore_cancellation(before: c_int) {
 
 /// Names the calling thread `prefix` and `index`, cut to what the system keeps.
 pub fn name_current(prefix: &str, index: usize) {
-    use core::fmt::Write;
+    use fmt::Write;
     let mut name = crate::error::Text::new();
     let mut end = prefix.len().min(MAX_NAME - 6);
     while !prefix.is_char_boundary(end) {

@@ -1,7 +1,14 @@
 //! The settings by which workers share queued tasks, and the order in which they go to each other.
 //!
 //! They speak of queued tasks, never of forked jobs: a job that is public is there to be stolen, and holding it back would
-//! stop its join. Only [`Balance::stealing`] concerns both.
+//! stop its join. Only [`Balance::stealing`] and [`Balance::min_remote_length`] concern both.
+//!
+//! # Why nothing waits for ever on another node
+//! [`Balance::min_remote_length`] holds nothing back, it says what comes first. A worker that finds no other work looks for a bounded
+//! time, and then it goes to short queues on other nodes too; before that it does not sleep, since a sleeper's last look knows no
+//! lengths. And a worker that finds other work all the time takes no notice of lengths at its fair turns
+//! ([`inbox`](super::inbox)), so that the bound on how often a task is passed over stands as it is. Models:
+//! `verification/loom/policies.rs`.
 
 use crate::protocol::deque::Steal;
 
@@ -62,6 +69,9 @@ pub struct Balance {
     /// A worker whose load is not so far above the thief's is left alone; the load counts 4, 3, 2 or 1 for each task, by priority. 1 by
     /// default; BEAM has 2.
     pub imbalance: usize,
+    /// The inbox, and the public jobs, of a worker on another NUMA node are left to its node's workers while they are fewer, until the thief
+    /// has looked for other work for 60 us and found none. 1 by default, which makes no difference between nodes.
+    pub min_remote_length: usize,
     /// How often a task may be moved. A task that was taken from another's inbox is run at once, so it moves once at most: 0
     /// leaves every task where it was dealt, and any other number is never reached. 100 by default.
     pub max_migrations: u32,
@@ -93,6 +103,7 @@ impl Default for Balance {
             inbox: InboxMode::Nearest,
             min_victim_length: 1,
             imbalance: 1,
+            min_remote_length: 1,
             max_migrations: 100,
             cooldown_ns: 0,
             retries: 3,

@@ -4,7 +4,7 @@ use super::balance::Balance;
 use super::log::Log;
 use crate::os::alloc::{Allocator, NodeAllocator};
 use crate::protocol::run_queue::Growth;
-use crate::topology::Topology;
+use crate::topology::{CpuSet, Topology};
 use core::ffi::c_void;
 
 /// Whether workers are pinned to CPUs.
@@ -133,7 +133,7 @@ pub const MAX_INBOX_CAPACITY: usize = 1 << 24;
 /// The settings of a pool. `Config::default()` suits most.
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'a> {
-    /// How many workers; 0 means as many as the process may use at a time.
+    /// How many workers; 0 means as many as the process may use at a time, on the CPUs that are chosen.
     pub workers: usize,
     /// How many of them have places at least, where their number follows the load: it begins here, grows when work comes and all that have
     /// places are busy, up to `workers` or to what the process's cgroup grants, and shrinks when the last one has slept for 200 ms.
@@ -146,6 +146,11 @@ pub struct Config<'a> {
     pub host_seats: usize,
     /// Whether they are pinned.
     pub pinning: Pinning,
+    /// The CPUs that the pool's threads run on; `None` means all that the process may use. A thread that is pinned to no one CPU, because of
+    /// [`Pinning::Off`] or as a spare worker, runs on any of them. Threads that are lent run where they are.
+    pub cpus: Option<&'a CpuSet>,
+    /// The NUMA nodes whose CPUs they are, by the kernel's numbers; none means all. With `cpus`, those of the nodes' CPUs.
+    pub nodes: &'a [u32],
     /// Tasks each shard of the inbox holds, rounded up to a power of two; 0 means [`DEFAULT_INBOX_CAPACITY`].
     pub inbox_capacity: usize,
     /// Up to how many tasks a shard grows that is full, rounded up to a power of two; less than `inbox_capacity`, or 0: it does not grow. A
@@ -194,6 +199,8 @@ impl Default for Config<'_> {
             spare_workers: 0,
             host_seats: 0,
             pinning: Pinning::default(),
+            cpus: None,
+            nodes: &[],
             inbox_capacity: 0,
             inbox_limit: 0,
             inbox_growth: Growth::default(),

@@ -105,6 +105,11 @@ impl Core {
         Core::seated(workers, config, Seats::unknown(config.allocator, workers)?, Plots::none(config.allocator))
     }
 
+    /// As [`new`](Self::new), of workers each of whom counts as one on a NUMA node of its own.
+    pub fn new_apart(workers: usize, config: &Config<'_>) -> Result<Core> {
+        Core::seated(workers, config, Seats::apart(config.allocator, workers)?, Plots::none(config.allocator))
+    }
+
     /// As [`new`](Self::new), of workers whose places are known, and who may have memory of their own there.
     pub(super) fn seated(workers: usize, config: &Config<'_>, seats: Seats, plots: Plots) -> Result<Core> {
         fork::watch()?;

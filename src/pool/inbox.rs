@@ -50,6 +50,15 @@ impl Destination {
     pub(crate) const USUAL: Destination = Destination { priority: Priority::Normal, reach: Reach::Everyone };
 }
 
+/// How a worker looks for a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// In the order that suits it.
+    Usual,
+    /// For one lane of one shard, whose turn it is.
+    Fair,
+}
+
 /// A task that was taken, and where.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pick {
@@ -169,8 +178,10 @@ impl Inbox {
         }
     }
 
-    /// Takes a task for a worker, or for a guest, who has no bound ones, and says whether any task was ever bound. `others` are the workers from whose shards it may take,
-    /// in its order; it is asked for anew for each lane. It goes to what is not bound only if that is as urgent as `least`.
+    /// Takes a task for a worker, or for a guest, who has no bound ones, and says whether any task was ever bound. `others` are the workers
+    /// from whose shards it may take, in its order, the first of them at a usual turn and the second at a fair one; they are asked
+    /// for anew for each lane.
+    /// It goes to what is not bound only if that is as urgent as `least`.
     /// Where workers shed, it takes usual tasks of others only if it `rescues`.
     #[inline]
     pub(crate) fn take<V: Iterator<Item = usize>>(
@@ -180,7 +191,7 @@ impl Inbox {
         turn: u32,
         least: Priority,
         rescues: bool,
-        others: impl Fn() -> V,
+        others: impl Fn(Turn) -> V,
     ) -> (Option<Pick>, bool) {
         let (open, bound) = self.lanes.open_lanes().split(PRIORITIES);
         let open = open.from(least as usize);
@@ -188,7 +199,9 @@ impl Inbox {
         let lanes = if has_bound { open.union(bound) } else { open };
         if turn % FAIR_TURN == FAIR_TURN - 1
             && let Some(pick) =
-                self.take_fairly(worker, seats, (turn / FAIR_TURN) as usize, lanes, has_bound, least, &others)
+                self.take_fairly(worker, seats, (turn / FAIR_TURN) as usize, lanes, has_bound, least, || {
+                    others(Turn::Fair)
+                })
         {
             return (Some(pick), has_bound);
         }
@@ -214,7 +227,7 @@ impl Inbox {
                     return None;
                 }
             }
-            others().find_map(|other| {
+            others(Turn::Usual).find_map(|other| {
                 let entry = queue.shard(other).pop(turn as usize)?;
                 Some(Pick { entry, from, moved_from: Some(other) })
             })

@@ -18,10 +18,13 @@
 
 pub mod balance;
 mod blocks;
+mod chosen;
 pub mod config;
 pub mod core;
 mod counters;
 pub(crate) mod detached;
+#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+mod far_tests;
 mod fold;
 pub(crate) mod fork_join;
 pub mod future;

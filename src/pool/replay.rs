@@ -9,7 +9,7 @@
 //! across a submission is as safe as elsewhere.
 
 use super::core::Core;
-use super::worker::{Work, Worker};
+use super::worker::{Far, Work, Worker};
 use crate::error::Result;
 use crate::os::alloc::{Allocator, List};
 use crate::sync::UnsafeCell;
@@ -149,7 +149,7 @@ impl Worker {
     pub(super) fn draw(&self) -> Option<Work> {
         let replay = self.replay()?;
         // SAFETY: a worker that replays is its pool's maker; taking a task off a queue runs nothing.
-        match unsafe { replay.draw(self.deque().len(), || self.take_task()) }? {
+        match unsafe { replay.draw(self.deque().len(), || self.take_task(Far::All)) }? {
             Draw::Task(work) => Some(work),
             // SAFETY: this thread is the worker, and owns its deque.
             Draw::NewestJob => unsafe { self.deque().pop() }.map(|job| Work::Job(job, self.reach())),

@@ -59,6 +59,12 @@ impl Seats {
         Seats::new(allocator, workers, |_| (0, 0), victims, true)
     }
 
+    /// Workers each of whom is on a node of its own.
+    pub(crate) fn apart(allocator: Allocator, workers: usize) -> Result<Seats> {
+        let victims = |worker| Victims::new(allocator, workers, worker, |_| Proximity::Remote(20));
+        Seats::new(allocator, workers, |worker| (worker as u32, worker as u32), victims, false)
+    }
+
     /// The places of a placement, if the workers are to be pinned at all.
     pub(crate) fn of(
         allocator: Allocator,
@@ -143,6 +149,13 @@ impl Seats {
     /// The system's number of a worker's node, if the worker is sure to be there.
     pub(crate) fn known_node_of(&self, worker: usize) -> Option<u32> {
         self.is_in_node(worker).then(|| self.number_of(self.node_of(worker)))
+    }
+
+    /// Whether two workers are known to be on different nodes.
+    pub(crate) fn are_apart(&self, one: usize, other: usize) -> bool {
+        let nodes =
+            [one, other].map(|worker| self.seats.get(worker).filter(|_| self.is_in_node(worker)).map(|seat| seat.node));
+        matches!(nodes, [Some(one), Some(other)] if one != other)
     }
 
     fn is_in_node(&self, worker: usize) -> bool {

@@ -1,6 +1,7 @@
 //! The pool's threads: how many, where, and the hooks around them.
 
 use super::Pool;
+use super::chosen::chosen_cpus;
 use super::config::{Config, HookFn, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning, WhenFull};
 use super::core::Core;
 use super::log::{Level, say};
@@ -9,7 +10,7 @@ use crate::error::{Error, Result, Status, error};
 use crate::memory::plot::Plots;
 use crate::os::alloc::{Array, List, Owned};
 use crate::os::clock;
-use crate::os::thread::{self, Options, Thread};
+use crate::os::thread::{self, Options, Pin, Thread};
 use crate::topology::Topology;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
@@ -103,6 +104,17 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
             &detected
         }
     };
+    let chosen = chosen_cpus(config, topology)?;
+    let restricted;
+    let topology = match &chosen {
+        Some(chosen) => {
+            restricted = topology.only(config.allocator, chosen)?;
+            &restricted
+        }
+        None => topology,
+    };
+    // Where a thread runs that is pinned to no one CPU.
+    let anywhere = chosen.as_ref().map_or(Pin::Inherited, |chosen| Pin::Cpus(chosen.as_words()));
     let on_caller = config.on_caller.is_some();
     let pinning = if on_caller { Pinning::Off } else { config.pinning };
     let regular = match config.workers {
@@ -155,13 +167,13 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
         return Ok(pool);
     }
     for index in 0..own {
-        let cpu = match pinning {
-            _ if index >= regular => None,
-            Pinning::Off => None,
-            Pinning::Preferred | Pinning::Required => Some(placement.cpus[index]),
+        let pin = match pinning {
+            _ if index >= regular => anywhere,
+            Pinning::Off => anywhere,
+            Pinning::Preferred | Pinning::Required => Pin::Cpu(placement.cpus[index]),
         };
         let argument = ptr::from_ref(&pool.threads.starts[index]).cast_mut().cast();
-        let options = Options { stack_size: config.stack_size, cpu, block_signals: !config.keep_signals };
+        let options = Options { stack_size: config.stack_size, pin, block_signals: !config.keep_signals };
         // SAFETY: the start, and the core it points to, live until the thread is joined.
         let spawn = |options| unsafe { Thread::spawn(options, run, argument) };
         let thread = match spawn(options) {
@@ -170,7 +182,12 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
                 pool.threads.unpinned += 1;
                 pool.core.statistics().set_loose(index);
                 pool.core.seats().unpin(index);
-                spawn(Options { cpu: None, ..options })
+                match spawn(Options { pin: anywhere, ..options }) {
+                    Err(error) if error.status() == Status::Affinity => {
+                        spawn(Options { pin: Pin::Inherited, ..options })
+                    }
+                    result => result,
+                }
             }
             result => result,
         };

@@ -10,7 +10,7 @@ use super::reserve::Loan;
 use super::seats::Reach;
 use super::task::TaskRef;
 use super::trace::Kind;
-use super::worker::{Work, Worker, stack_pointer};
+use super::worker::{Far, Work, Worker, stack_pointer};
 use crate::error::{Result, error};
 use crate::os::clock;
 use crate::protocol::completion::Completion;
@@ -238,11 +238,12 @@ impl Worker {
         let mut searching = !self.is_surplus() && self.try_begin_search();
         // Until it has searched in vain.
         self.rescues.set(false);
+        let mut far = Far::Long;
         loop {
             if searching {
                 let ended = self.searching(|budget| {
                     loop {
-                        if let Some(work) = self.steal(target.performer()) {
+                        if let Some(work) = self.steal(target.performer(), far) {
                             break Some(Some(work));
                         }
                         if target.is_done() || is_late(deadline_ns) {
@@ -259,6 +260,8 @@ impl Worker {
                     sleep.end_search(self.index(), || core.has_work());
                     return found;
                 }
+                // What it has passed over would keep it from sleeping.
+                far = Far::All;
             }
             self.rescues.set(true);
             // Before the announcement: who wakes this worker is not to wait for it.
@@ -275,6 +278,7 @@ impl Worker {
                 let loan = if let Loan::From(moment) = loan { Some(moment) } else { None };
                 let end = [deadline_ns.or(end_of_place), loan].into_iter().flatten().min();
                 self.sleep(|| sleep.park(self.index(), end));
+                far = Far::Long;
             }
             if sleep.withdraw(self.index()) {
                 self.counters().wakeups.add(1);

@@ -9,6 +9,7 @@ use super::core::Core;
 use super::counters::Counters;
 use super::detached::{Dues, Taken};
 use super::fork_join::Job;
+use super::inbox::Turn;
 use super::options::Priority;
 use super::reserve::{Loan, URGENT, Watch};
 use super::seats::Reach;
@@ -107,6 +108,15 @@ impl Work {
             Work::Detached(task, _) => task.from().priority,
         }
     }
+}
+
+/// Whom a worker goes to on other nodes; see [`Balance::min_remote_length`](super::balance::Balance::min_remote_length).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Far {
+    /// Those who have much.
+    Long,
+    /// Everybody.
+    All,
 }
 
 /// Whether a task was taken from another worker's inbox.
@@ -289,20 +299,22 @@ impl Worker {
                 }
             }
         }
-        self.take_task_as(false)
+        self.take_task_as(Far::Long, false)
     }
 
     /// Takes a task: the most urgent that it may run.
-    pub(super) fn take_task(&self) -> Option<Work> {
-        self.take_task_as(self.rescues.get())
+    pub(super) fn take_task(&self, far: Far) -> Option<Work> {
+        self.take_task_as(far, self.rescues.get())
     }
 
     /// As [`take_task`](Self::take_task); where workers shed, it takes from others' shards only if it `rescues`.
-    fn take_task_as(&self, rescues: bool) -> Option<Work> {
+    fn take_task_as(&self, far: Far, rescues: bool) -> Option<Work> {
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
-        let take = |least| {
-            self.core().inbox().take(self.index, self.core().seats(), turn, least, rescues, || self.task_victims())
+        let others = |turn| match turn {
+            Turn::Usual => self.task_victims(far),
+            Turn::Fair => self.task_victims(Far::All),
         };
+        let take = |least| self.core().inbox().take(self.index, self.core().seats(), turn, least, rescues, others);
         let least = if self.is_reserved() { URGENT } else { Priority::Low };
         let (mut pick, knows_bound) = take(least);
         self.knows_bound.set(knows_bound);
@@ -375,22 +387,35 @@ impl Worker {
             .filter(|&worker| worker != self.index)
     }
 
+    /// Whether it goes to another worker, where so much is to be had.
+    fn goes_to(&self, victim: usize, far: Far, length: impl Fn() -> usize) -> bool {
+        let core = self.core();
+        let least = core.balance().min_remote_length;
+        least <= 1 || far == Far::All || !core.seats().are_apart(self.index, victim) || length() >= least
+    }
+
     /// Those of them from whose inboxes it may take.
-    fn task_victims(&self) -> impl Iterator<Item = usize> {
+    fn task_victims(&self, far: Far) -> impl Iterator<Item = usize> {
         let core = self.core();
         let cooldown = core.balance().cooldown_ns;
         let (robbed, when) = self.robbed.get();
         let rests = cooldown != 0 && clock::monotonic_ns().saturating_sub(when) < cooldown;
-        self.others().filter(move |&victim| !(rests && victim == robbed) && core.may_rob(self.index, victim))
+        self.others().filter(move |&victim| {
+            !(rests && victim == robbed)
+                && core.may_rob(self.index, victim)
+                && self.goes_to(victim, far, || core.inbox().len(victim))
+        })
     }
 
     /// The oldest fork of another worker, or any task. It begins with the worker that it waits for, if there is one, and goes on in
     /// its order of victims.
-    pub(super) fn steal(&self, performer: Option<usize>) -> Option<Work> {
+    pub(super) fn steal(&self, performer: Option<usize>, far: Far) -> Option<Work> {
+        let jobs = |victim| self.core().deque(victim, Reach::Everyone).len();
+        let goes_to = |&victim: &usize| self.goes_to(victim, far, || jobs(victim));
         performer
             .and_then(|performer| self.steal_from(performer))
-            .or_else(|| self.others().find_map(|victim| self.steal_from(victim)))
-            .or_else(|| self.take_task())
+            .or_else(|| self.others().filter(goes_to).find_map(|victim| self.steal_from(victim)))
+            .or_else(|| self.take_task(far))
             .or_else(|| self.steal_in_node())
     }
 
@@ -435,14 +460,14 @@ impl Worker {
 
     /// The oldest queued task, or the one that the seed says.
     pub(super) fn next_task(&self) -> Option<Work> {
-        if self.replays { self.draw() } else { self.take_task() }
+        if self.replays { self.draw() } else { self.take_task(Far::All) }
     }
 
     /// Runs queued tasks for a thread that found the inbox full.
     pub(crate) fn make_room(&self) {
         let most = self.core().inbox().capacity() / 8;
         for _ in 0..most.clamp(1, MAKE_ROOM) {
-            match self.take_task() {
+            match self.take_task(Far::All) {
                 Some(work) => _ = self.run(work),
                 None => spin_loop(),
             }

@@ -53,7 +53,7 @@ pub use placement::{Placement, Proximity};
 pub use quota::Quota;
 pub use victims::Victims;
 
-use crate::error::Result;
+use crate::error::{Result, error};
 use crate::os::affinity;
 use crate::os::alloc::{Allocator, List};
 
@@ -167,6 +167,45 @@ impl Topology {
         }
     }
 
+    /// The same machine for who may use those of its CPUs that are in `chosen`. All nodes are there still, since their memory can be used.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when none is chosen that is usable; `OutOfMemory`.
+    pub fn only(&self, allocator: Allocator, chosen: &CpuSet) -> Result<Topology> {
+        let mut cpus = List::with_capacity(allocator, self.cpus.len())?;
+        for cpu in self.cpus.iter().filter(|cpu| chosen.contains(cpu.number)) {
+            cpus.push(*cpu)?;
+        }
+        if cpus.is_empty() {
+            return Err(error!(
+                InvalidArgument,
+                "the CPUs {chosen} were chosen, and the process may use none of them; choose some of its own"
+            ));
+        }
+        let groups: [fn(&mut Cpu) -> &mut u32; 4] =
+            [|cpu| &mut cpu.core, |cpu| &mut cpu.l2, |cpu| &mut cpu.l3, |cpu| &mut cpu.package];
+        for group in groups {
+            close_gaps(allocator, &mut cpus, group)?;
+        }
+        for index in 0..cpus.len() {
+            cpus[index].thread = cpus[..index].iter().filter(|cpu| cpu.core == cpus[index].core).count() as u32;
+        }
+        let mut nodes = List::with_capacity(allocator, self.nodes.len())?;
+        for node in self.nodes.iter() {
+            let mut left = node.cpus.try_clone()?;
+            left.intersect(chosen);
+            nodes.push(Node { cpus: left, ..*node })?;
+        }
+        Ok(Topology {
+            cpus,
+            nodes,
+            distances: List::from_slice(allocator, &self.distances)?,
+            caches: self.caches,
+            quota: self.quota,
+            notes: self.notes.try_clone(allocator)?,
+        })
+    }
+
     /// The usable CPUs, ascending by number.
     pub fn cpus(&self) -> &[Cpu] {
         &self.cpus
@@ -245,4 +284,27 @@ impl Topology {
         let granted = self.quota.map_or(usize::MAX, |quota| quota.cpus() as usize);
         self.cpus.len().min(granted).max(1)
     }
+}
+
+/// Numbers the groups that are left from 0 on.
+fn close_gaps(allocator: Allocator, cpus: &mut [Cpu], group: fn(&mut Cpu) -> &mut u32) -> Result<()> {
+    let mut known = List::with_capacity(allocator, cpus.len())?;
+    for cpu in cpus.iter_mut() {
+        known.push(*group(cpu))?;
+    }
+    known.sort_unstable();
+    let mut count = 0;
+    for index in 0..known.len() {
+        if index == 0 || known[index] != known[count - 1] {
+            known[count] = known[index];
+            count += 1;
+        }
+    }
+    known.truncate(count);
+    for cpu in cpus.iter_mut() {
+        // Every group is known, from a moment ago.
+        let number = known.partition_point(|&other| other < *group(cpu));
+        *group(cpu) = number as u32;
+    }
+    Ok(())
 }

@@ -18,6 +18,10 @@ impl Notes {
         Notes { texts: List::new(allocator), omitted: 0 }
     }
 
+    pub(super) fn try_clone(&self, allocator: Allocator) -> Result<Notes> {
+        Ok(Notes { texts: List::from_slice(allocator, &self.texts)?, omitted: self.omitted })
+    }
+
     pub(super) fn add(&mut self, sentence: fmt::Arguments<'_>) -> Result<()> {
         if self.texts.len() == LIMIT {
             self.omitted += 1;

@@ -102,7 +102,7 @@ mod tests {
             // Another start changes the order among equals alone, and every one of a ring is the first for some start.
             let first_ring = distances.iter().take_while(|&&distance| distance == distances[0]).count();
             let firsts: BTreeSet<usize> =
-                (0..first_ring).filter_map(|start| victims.in_order(random.wrapping_add(start)).next()).collect();
+                (0..first_ring).filter_map(|start| victims.in_order(random / 2 + start).next()).collect();
             assert_eq!(firsts.len(), first_ring, "random {random}: {order:?}");
         }
     }

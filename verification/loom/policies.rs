@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use vgpu_pool::pool::core::Core;
 use vgpu_pool::pool::inbox::FAIR_TURN;
 use vgpu_pool::pool::{Balance, Binding, Config, Priority, TaskOptions, WhenFull, Worker};
+use vgpu_pool::protocol::parker::Parker;
 
 fn bound_to(worker: usize) -> TaskOptions<'static> {
     TaskOptions { binding: Binding::Worker(worker), ..TaskOptions::default() }
@@ -170,6 +171,100 @@ fn held_back() -> u64 {
 #[test]
 fn a_task_that_nobody_may_steal_wakes_its_worker() {
     HELD_BACK.verify();
+}
+
+/// Two workers on nodes of their own, who leave each other what is less than two.
+fn with_far_pool(action: impl FnOnce(&Arc<Core>) -> u64) -> u64 {
+    let balance = Balance { min_remote_length: 2, ..Balance::default() };
+    let core = Arc::new(Core::new_apart(2, &Config { balance, ..small(WhenFull::Block) }).unwrap());
+    let workers = [0, 1].map(|index| {
+        let core = core.clone();
+        thread::spawn(move || core.run_worker(index))
+    });
+    let outcome = action(&core);
+    core.close();
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    outcome
+}
+
+/// A task on either worker queues another one and stands still until that has run: where short queues on other nodes were left alone for
+/// good, both would stand for ever.
+///
+/// Outcomes: the worker that stood, and the other one, as one number.
+const FAR: Model =
+    Model { name: "a short queue on another node", operations: 4, bound: 0, outcomes: &[1, 2], run: &far, ..BOUND };
+fn far() -> u64 {
+    with_far_pool(|core| {
+        let inside = core.clone();
+        let task = move |worker: &Worker| {
+            let ran = Arc::new(Parker::new());
+            let theirs = ran.clone();
+            let other = inside.try_submit(move |worker| {
+                theirs.unpark();
+                Ok(worker.index() as u64)
+            })?;
+            ran.park(None);
+            Ok(worker.index() as u64 + 2 * other.get()?)
+        };
+        core.try_submit(task).unwrap().get().unwrap()
+    })
+}
+
+#[test]
+fn a_short_queue_on_another_node_is_come_to() {
+    FAR.verify();
+}
+
+/// The same, and the worker that does not stand has another task all the time, so that it never looks in vain.
+///
+/// One outcome: the one on the other node was not passed over more often than is stated.
+const FAR_AND_BUSY: Model = Model {
+    name: "a short queue on another node, and no lack of work",
+    operations: 9,
+    bound: 0,
+    outcomes: &[1],
+    run: &far_and_busy,
+    ..FAR
+};
+fn far_and_busy() -> u64 {
+    /// Submits its own successor until the other one has run.
+    fn busy(core: &Arc<Core>, passed: &Arc<AtomicU64>, queued: &Arc<AtomicU64>, ran: &Arc<AtomicU64>) {
+        let (inside, passed, queued, ran) = (core.clone(), passed.clone(), queued.clone(), ran.clone());
+        let task = move |_: &Worker| {
+            if ran.load(Relaxed) == 0 {
+                passed.fetch_add(queued.load(Relaxed), Relaxed);
+                busy(&inside, &passed, &queued, &ran);
+            }
+            Ok(())
+        };
+        drop(core.try_submit(task).unwrap());
+    }
+    with_far_pool(|core| {
+        let [passed, queued, ran] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
+        let (inside, counted, now_queued, has_run) = (core.clone(), passed.clone(), queued.clone(), ran.clone());
+        let stand = move |_: &Worker| {
+            let parker = Arc::new(Parker::new());
+            let theirs = parker.clone();
+            let other = inside.try_submit(move |_| {
+                has_run.store(1, Relaxed);
+                theirs.unpark();
+                Ok(())
+            })?;
+            now_queued.store(1, Relaxed);
+            parker.park(None);
+            other.get()
+        };
+        let standing = core.try_submit(stand).unwrap();
+        busy(core, &counted, &queued, &ran);
+        standing.get().unwrap();
+        // One lane is in use, and there are two shards. The successor may be queued when the turn comes.
+        u64::from(passed.load(Relaxed) <= u64::from(FAIR_TURN) * 2 + 1)
+    })
+}
+
+#[test]
+fn a_short_queue_on_another_node_is_not_passed_over_for_ever() {
+    FAR_AND_BUSY.verify();
 }
 
 /// An urgent task waits for one of low priority that is bound to the other worker, and so lifts it: it lies in two lanes then, and is run

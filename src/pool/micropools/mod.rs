@@ -76,7 +76,8 @@ impl Micropools {
     /// inbox and the names. A [full](Config::when_full) micropool refuses a task or makes the submitter wait until there is a place.
     ///
     /// Errors: as [`Pool::new`]; [`InvalidArgument`](crate::error::Status::InvalidArgument) for none at all, names that are empty or
-    /// the same, too many places, no CPUs, [`WhenFull::Run`], and a [topology](Config::topology), which is not divided.
+    /// the same, too many places, no CPUs, [`WhenFull::Run`], and a [topology](Config::topology), [CPUs](Config::cpus) or
+    /// [nodes](Config::nodes), which are not divided.
     pub fn new(micropools: &[Micropool<'_>], config: &Config<'_>) -> Result<Micropools> {
         let places = check(micropools, config)?;
         let allocator = config.allocator;
@@ -221,6 +222,12 @@ fn check(micropools: &[Micropool<'_>], config: &Config<'_>) -> Result<usize> {
         return refuse(error!(
             InvalidArgument,
             "a topology was given, which is not divided among micropools; give each its CPUs instead"
+        ));
+    }
+    if config.cpus.is_some() || !config.nodes.is_empty() {
+        return refuse(error!(
+            InvalidArgument,
+            "CPUs or nodes were chosen for all micropools together; give each its CPUs instead"
         ));
     }
     if config.on_caller.is_some() || config.host_seats != 0 {
