@@ -797,6 +797,7 @@ typedef struct vgpu_pool_config {
      * allocate, which must be set too. NULL: all memory does.
      */
     vgpu_allocate_on_node_fn allocate_on_node;
+    /**
      * The CPUs that the pool's threads run on, each of which the process may use: CPU n is bit n % 64 of word n / 64. A thread that is
      * pinned to no one CPU, because of VGPU_POOL_NO_PINNING or as a spare worker, runs on any of them. NULL: all that the process may use.
      * Not used after the call. A set of micropools takes none: each of them has its own.
@@ -817,7 +818,7 @@ typedef struct vgpu_pool_config {
     uint32_t num_nodes;
     /**
      * The inbox, and the public jobs, of a worker on another NUMA node are left to its node's workers while they are fewer, until a thief
-     * has looked for other work for 60 us and found none; 0: 1, which makes no difference between nodes.
+     * has looked for other work for 60 us and found none, or it is the inbox's turn; 0: 1, which makes no difference between nodes.
      */
     uint32_t min_remote_length;
     /**

@@ -283,7 +283,13 @@ in_file src/pool/inbox.rs
 deleted take 'the fair turn' policies::a_low_task_is_not_passed_over_for_ever \
     'if turn % FAIR_TURN == FAIR_TURN - 1' 'if turn == u32::MAX'
 
+in_file src/pool/worker.rs
+deleted take_task 'the fair turn of short queues on other nodes' policies::a_short_queue_on_another_node_is_not_passed_over_for_ever \
+    'Turn::Fair => self.task_victims(Far::All),' 'Turn::Fair => self.task_victims(far),'
+
 in_file src/pool/wait.rs
+deleted search 'the step to short queues on other nodes' policies::a_lonely_job_on_another_node_is_come_to \
+    'far = Far::All;' ''
 deleted reaching 'the deque of those who may run the jobs of bound work' policies::the_jobs_of_a_bound_task_are_bound \
     'self.turn_to(reach);' ''
 

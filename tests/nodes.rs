@@ -179,7 +179,10 @@ fn stand(pool: &Arc<Pool>) -> mpsc::Receiver<usize> {
     let inside = pool.clone();
     let task = move |_: &Worker| {
         let (go_on, wait) = mpsc::channel();
-        drop(inside.try_submit(move |worker| Ok(go_on.send(worker.index()).unwrap())));
+        drop(inside.try_submit(move |worker| {
+            go_on.send(worker.index()).unwrap();
+            Ok(())
+        }));
         ran.send(wait.recv_timeout(Duration::from_secs(60)).expect("nobody came for the task")).unwrap();
         Ok(())
     };

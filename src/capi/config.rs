@@ -244,7 +244,7 @@ pub struct vgpu_pool_config {
     /// How many numbers `nodes` has.
     pub num_nodes: u32,
     /// The inbox, and the public jobs, of a worker on another NUMA node are left to its node's workers while they are fewer, until a thief
-    /// has looked for other work for 60 us and found none; 0: 1, which makes no difference between nodes.
+    /// has looked for other work for 60 us and found none, or it is the inbox's turn; 0: 1, which makes no difference between nodes.
     pub min_remote_length: u32,
     /// 0.
     pub reserved: u32,

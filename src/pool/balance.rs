@@ -6,8 +6,8 @@
 //! # Why nothing waits for ever on another node
 //! [`Balance::min_remote_length`] holds nothing back, it says what comes first. A worker that finds no other work looks for a bounded
 //! time, and then it goes to short queues on other nodes too; before that it does not sleep, since a sleeper's last look knows no
-//! lengths. And a worker that finds other work all the time takes no notice of lengths at its fair turns
-//! ([`inbox`](super::inbox)), so that the bound on how often a task is passed over stands as it is. Models:
+//! lengths. And at its fair turns ([`inbox`](super::inbox)) no worker takes notice of lengths, so that the bound on how often a task is
+//! passed over stands as it is, for workers that are never without work as well. Models:
 //! `verification/loom/policies.rs`.
 
 use crate::protocol::deque::Steal;
@@ -70,7 +70,7 @@ pub struct Balance {
     /// default; BEAM has 2.
     pub imbalance: usize,
     /// The inbox, and the public jobs, of a worker on another NUMA node are left to its node's workers while they are fewer, until the thief
-    /// has looked for other work for 60 us and found none. 1 by default, which makes no difference between nodes.
+    /// has looked for other work for 60 us and found none, or it is the inbox's turn. 1 by default, which makes no difference between nodes.
     pub min_remote_length: usize,
     /// How often a task may be moved. A task that was taken from another's inbox is run at once, so it moves once at most: 0
     /// leaves every task where it was dealt, and any other number is never reached. 100 by default.

@@ -187,35 +187,38 @@ fn with_far_pool(action: impl FnOnce(&Arc<Core>) -> u64) -> u64 {
     outcome
 }
 
-/// A task on either worker queues another one and stands still until that has run: where short queues on other nodes were left alone for
-/// good, both would stand for ever.
+/// One half of a fork stands still until the other half has run, which lies alone in its worker's deque: were that left alone for good, both
+/// workers would stand for ever.
 ///
-/// Outcomes: the worker that stood, and the other one, as one number.
+/// One outcome without preemptions: worker 0 stood, and worker 1 came for the other half.
 const FAR: Model =
-    Model { name: "a short queue on another node", operations: 4, bound: 0, outcomes: &[1, 2], run: &far, ..BOUND };
+    Model { name: "a lonely job on another node", operations: 3, bound: 0, outcomes: &[2], run: &far, ..BOUND };
 fn far() -> u64 {
     with_far_pool(|core| {
-        let inside = core.clone();
-        let task = move |worker: &Worker| {
-            let ran = Arc::new(Parker::new());
-            let theirs = ran.clone();
-            let other = inside.try_submit(move |worker| {
-                theirs.unpark();
-                Ok(worker.index() as u64)
-            })?;
-            ran.park(None);
-            Ok(worker.index() as u64 + 2 * other.get()?)
-        };
-        core.try_submit(task).unwrap().get().unwrap()
+        core.run(|worker| {
+            let ran = Parker::new();
+            let stand = |worker: &Worker| {
+                ran.park(None);
+                worker.index() as u64
+            };
+            let run = |worker: &Worker| {
+                ran.unpark();
+                worker.index() as u64
+            };
+            let (stood, came) = worker.join(stand, run);
+            Ok(stood + 2 * came)
+        })
+        .unwrap()
     })
 }
 
 #[test]
-fn a_short_queue_on_another_node_is_come_to() {
+fn a_lonely_job_on_another_node_is_come_to() {
     FAR.verify();
 }
 
-/// The same, and the worker that does not stand has another task all the time, so that it never looks in vain.
+/// A task on worker 0 queues another one and stands still until that has run, and worker 1 has something to do all the time, so that it never
+/// looks in vain.
 ///
 /// One outcome: the one on the other node was not passed over more often than is stated.
 const FAR_AND_BUSY: Model = Model {
@@ -228,37 +231,35 @@ const FAR_AND_BUSY: Model = Model {
 };
 fn far_and_busy() -> u64 {
     /// Submits its own successor until the other one has run.
-    fn busy(core: &Arc<Core>, passed: &Arc<AtomicU64>, queued: &Arc<AtomicU64>, ran: &Arc<AtomicU64>) {
-        let (inside, passed, queued, ran) = (core.clone(), passed.clone(), queued.clone(), ran.clone());
+    fn busy(core: &Arc<Core>, to: &TaskOptions<'_>, passed: &Arc<AtomicU64>, ran: &Arc<AtomicU64>) {
+        let (inside, passed, ran) = (core.clone(), passed.clone(), ran.clone());
         let task = move |_: &Worker| {
             if ran.load(Relaxed) == 0 {
-                passed.fetch_add(queued.load(Relaxed), Relaxed);
-                busy(&inside, &passed, &queued, &ran);
+                passed.fetch_add(1, Relaxed);
+                busy(&inside, &TaskOptions::default(), &passed, &ran);
             }
             Ok(())
         };
-        drop(core.try_submit(task).unwrap());
+        drop(core.submit_with(to, task).unwrap());
     }
     with_far_pool(|core| {
-        let [passed, queued, ran] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
-        let (inside, counted, now_queued, has_run) = (core.clone(), passed.clone(), queued.clone(), ran.clone());
+        let (passed, ran) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (inside, counted) = (core.clone(), passed.clone());
         let stand = move |_: &Worker| {
             let parker = Arc::new(Parker::new());
-            let theirs = parker.clone();
+            let (theirs, has_run) = (parker.clone(), ran.clone());
             let other = inside.try_submit(move |_| {
                 has_run.store(1, Relaxed);
                 theirs.unpark();
                 Ok(())
             })?;
-            now_queued.store(1, Relaxed);
+            busy(&inside, &bound_to(1), &counted, &ran);
             parker.park(None);
             other.get()
         };
-        let standing = core.try_submit(stand).unwrap();
-        busy(core, &counted, &queued, &ran);
-        standing.get().unwrap();
-        // One lane is in use, and there are two shards. The successor may be queued when the turn comes.
-        u64::from(passed.load(Relaxed) <= u64::from(FAIR_TURN) * 2 + 1)
+        core.submit_with(&bound_to(0), stand).unwrap().get().unwrap();
+        // One lane is in use, and there are two shards and the place of bound tasks.
+        u64::from(passed.load(Relaxed) <= u64::from(FAIR_TURN) * 3)
     })
 }
 
