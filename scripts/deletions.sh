@@ -109,13 +109,20 @@ deleted search 'the last searcher'"'"'s look' \
     pool::a_searcher_that_finds_one_of_two_tasks_wakes_another_for_the_other \
     'sleep.end_search(self.index(), || core.has_work());' 'sleep.end_search(self.index(), || false);'
 
+deleted search 'the look at what a reserved worker may be lent to' \
+    reserve::a_reserved_worker_is_lent_to_a_task_that_nobody_else_can_run \
+    ' && loan != Loan::Due' ''
+
 in_file src/pool/core.rs
 deleted has_work 'the look at the inbox' pool::a_task_runs_and_its_pool_ends \
-    'self.inbox.has_work() || ' ''
+    'self.inbox.has_work(Priority::Low) || ' ''
 deleted has_work 'the look at the deques' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
-    ' || self.has_jobs()' ''
+    'self.inbox.has_work(Priority::Low) || self.has_jobs()' 'self.inbox.has_work(Priority::Low)'
 deleted has_work_for 'the look at what is bound to the worker' policies::a_bound_task_wakes_its_worker_whoever_searches \
     'has_open || self.has_bound_work(worker)' 'has_open'
+
+deleted has_work_for 'the look of a reserved worker at what is urgent' reserve::an_urgent_task_wakes_the_reserved_worker \
+    'self.inbox.has_work(URGENT) || ' ''
 
 in_file src/protocol/lanes.rs
 deleted open 'the bit of a lane' policies::the_first_task_of_a_priority_is_found \
@@ -124,6 +131,10 @@ deleted open 'the bit of a lane' policies::the_first_task_of_a_priority_is_found
 in_file src/protocol/sharded.rs
 deleted has_work 'the look at every shard but the first' pool::a_child_is_found_in_any_shard \
     'self.shards.iter().any(RunQueue::has_work)' 'self.shards[0].has_work()'
+
+in_file src/protocol/run_queue.rs
+deleted has_work 'the look at every ring but the first' run_queue::a_queue_that_grows_vertically_loses_nothing \
+    'self.rings().any(Shard::has_work)' 'self.first.has_work()'
 
 in_file src/protocol/event_count.rs
 deleted end_search 'the last searcher'"'"'s look' event_count::the_last_searcher_wakes_a_successor \
@@ -213,16 +224,18 @@ deleted wake_owner 'the wake-up' task_state::storage_is_used_again_after_everybo
 
 in_file src/pool/core.rs
 deleted enqueue 'the notification of a sleeper' pool::a_task_runs_and_its_pool_ends \
-    'self.announce(to.reach, Some(home), || self.near(worker, home), 1);' '' 2
+    'self.announce(to, home, || self.near(worker, home), 1);' '' 2
 deleted receive 'the notification of a sleeper' micropools::a_task_goes_on_elsewhere_before_the_set_ends \
-    'self.announce(Reach::Everyone, Some(home), || self.near(worker, home), 1);' ''
+    'self.announce(Destination::USUAL, home, || self.near(worker, home), 1);' ''
 deleted enqueue_batch 'the notification of sleepers' pool::a_group_is_done_when_its_tasks_are \
-    'self.announce(to.reach, Some(home), || self.near(worker, home), pushed);' ''
+    'self.announce(to, home, || self.near(worker, home), pushed);' ''
 deleted announce 'the wake-up of who alone may take a task' policies::a_task_that_nobody_may_steal_wakes_its_worker \
     'self.sleep.notify_of(iter::once(shard), 1);' ''
 deleted announce 'the wake-up of who may run bound work, although others search' \
     policies::a_bound_task_wakes_its_worker_whoever_searches \
-    'self.sleep.notify_of(self.seats.members(reach), pieces)' 'self.sleep.notify(pieces, near)'
+    'return self.sleep.notify_of(self.seats.members(to.reach), pieces);' 'return self.sleep.notify(pieces, near);'
+deleted announce 'the wake-up of who may take a task that is not urgent' reserve::a_usual_task_wakes_who_may_run_it \
+    'self.sleep.notify_of(self.balance.reserved..self.workers(), pieces);' ''
 deleted submit 'the wake-up of who closes, when the visit ends' pool::what_is_accepted_runs_before_the_end \
     'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();' 2
 deleted close 'the permits for the end' pool::a_task_runs_and_its_pool_ends \
@@ -249,7 +262,7 @@ deleted run 'the shelving of what is ready while its first vertex runs' graph::g
 
 in_file src/pool/shelf.rs
 deleted put 'the notification of a sleeper' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
-    'worker.core().announce(worker.reach(), None, || worker.index() + 1, 1);' ''
+    'worker.core().announce_jobs(worker.reach(), || worker.index() + 1);' ''
 
 in_file src/pool/detached.rs
 deleted pay_some 'the wake-up of who closes' pool::a_group_is_done_when_its_tasks_are \
@@ -275,7 +288,7 @@ in_file src/pool/fork_join.rs
 deleted finish 'the wake-up of the worker that forked' fork_stack::both_halves_of_a_fork_are_done_and_seen \
     'if let Some(address) = wakeups.helpers() {' 'if let Some(address) = None::<usize> {'
 deleted promote_one 'the notification of a sleeper' fork_stack::a_fork_publishes_its_job_before_it_goes_on \
-    'self.core().announce(self.reach(), None, || self.index() + 1, 1);' ''
+    'self.core().announce_jobs(self.reach(), || self.index() + 1);' ''
 
 section 'Policies'
 
