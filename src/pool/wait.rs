@@ -21,6 +21,8 @@ use crate::sync::{IS_CHECKED, SearchBudget, spin_loop};
 /// How long a worker looks for work before it sleeps: about as long as going to sleep and being woken takes, the other worker's share
 /// included, so that looking costs at most as much again as sleeping at once would.
 const SEARCH_NS: u64 = 60_000;
+/// How many pauses of the processor lie between two looks, at most: a microsecond.
+const MOST_PAUSES: u32 = if IS_CHECKED { 1 } else { 16 };
 /// How often a worker asks for leave to search before it sleeps: for some 2 us.
 const SEARCH_REQUESTS: u32 = if IS_CHECKED { 1 } else { 64 };
 /// After so long a sleep an extra worker loses its place.
@@ -242,6 +244,7 @@ impl Worker {
         loop {
             if searching {
                 let ended = self.searching(|budget| {
+                    let mut pauses = 1;
                     loop {
                         if let Some(work) = self.steal(target.performer(), far) {
                             break Some(Some(work));
@@ -252,7 +255,9 @@ impl Worker {
                         if budget.is_spent() {
                             break None;
                         }
-                        spin_loop();
+                        // Who looks into a deque takes its cache lines from its owner: the longer in vain, the more seldom.
+                        (0..pauses).take_while(|_| !target.is_done()).for_each(|_| spin_loop());
+                        pauses = (pauses * 2).min(MOST_PAUSES);
                     }
                 });
                 if let Some(found) = ended {
