@@ -120,6 +120,11 @@ impl Balance {
         self.stealing && self.max_migrations != 0
     }
 
+    /// Whether any worker may take any task that is not bound, at any time.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.holds_back() && self.min_remote_length <= 1 && self.cooldown_ns == 0 && !self.shedding && self.reserved == 0
+    }
+
     /// Whether some task may have to wait for the worker it was dealt to, although others are free.
     pub(super) fn holds_back(&self) -> bool {
         !self.moves_tasks() || self.min_victim_length > 1 || self.imbalance > 1

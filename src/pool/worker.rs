@@ -9,7 +9,7 @@ use super::core::Core;
 use super::counters::Counters;
 use super::detached::{Dues, Taken};
 use super::fork_join::Job;
-use super::inbox::Turn;
+use super::inbox::{Pick, Turn};
 use super::options::Priority;
 use super::reserve::{Loan, URGENT, Watch};
 use super::seats::Reach;
@@ -72,6 +72,8 @@ pub struct Worker {
     pub(super) replays: bool,
     /// How often it has looked for a task.
     turn: Cell<u32>,
+    /// Whether the pool's settings of balance are such that a look for a task need not ask for them.
+    is_plain: bool,
     /// From whom it took a task last, and when.
     robbed: Cell<(usize, u64)>,
     watch: Watch,
@@ -174,6 +176,7 @@ impl Worker {
             is_migrant: Cell::new(false),
             replays: false,
             turn: Cell::new(0),
+            is_plain: core.balance().is_plain(),
             robbed: Cell::new((GUEST, 0)),
             watch: Watch::default(),
             bounds: Bounds::new(),
@@ -308,8 +311,36 @@ impl Worker {
     }
 
     /// As [`take_task`](Self::take_task); where workers shed, it takes from others' shards only if it `rescues`.
+    #[inline]
     fn take_task_as(&self, far: Far, rescues: bool) -> Option<Work> {
-        let turn = self.turn.replace(self.turn.get().wrapping_add(1));
+        let pick = if self.is_plain { self.pick_plainly() } else { self.pick_with_care(far, rescues) }?;
+        let is_migrant = pick.moved_from.is_some();
+        // SAFETY: the queue's reference comes with the pointer, and what has no table is a task that is held.
+        let work = unsafe {
+            match pick.entry.as_ref().detached {
+                Some(table) => Work::Detached(Taken::adopt(pick.entry, table, pick.from), is_migrant),
+                None => Work::Task(TaskRef::adopt(pick.entry.cast()), is_migrant),
+            }
+        };
+        self.count_taken(is_migrant, matches!(work, Work::Task(..)));
+        Some(work)
+    }
+
+    /// What is most urgent, from wherever: see [`Balance::is_plain`].
+    #[inline]
+    fn pick_plainly(&self) -> Option<Pick> {
+        let core = self.core();
+        let others = |_| self.others();
+        let (pick, knows_bound) =
+            core.inbox().take(self.index, core.seats(), self.next_turn(), Priority::Low, true, others);
+        self.knows_bound.set(knows_bound);
+        pick
+    }
+
+    /// What is most urgent and what the settings of balance let it have.
+    #[inline(never)]
+    fn pick_with_care(&self, far: Far, rescues: bool) -> Option<Pick> {
+        let turn = self.next_turn();
         let others = |turn| match turn {
             Turn::Usual => self.task_victims(far),
             Turn::Fair => self.task_victims(Far::All),
@@ -328,7 +359,6 @@ impl Worker {
         {
             self.robbed.set((victim, clock::monotonic_ns()));
         }
-        let is_migrant = pick.moved_from.is_some();
         if self.core().balance().shedding && !self.is_guest() {
             match pick.moved_from {
                 None => self.shed(),
@@ -336,15 +366,11 @@ impl Worker {
                 Some(_) => {}
             }
         }
-        // SAFETY: the queue's reference comes with the pointer, and what has no table is a task that is held.
-        let work = unsafe {
-            match pick.entry.as_ref().detached {
-                Some(table) => Work::Detached(Taken::adopt(pick.entry, table, pick.from), is_migrant),
-                None => Work::Task(TaskRef::adopt(pick.entry.cast()), is_migrant),
-            }
-        };
-        self.count_taken(is_migrant, matches!(work, Work::Task(..)));
-        Some(work)
+        Some(pick)
+    }
+
+    fn next_turn(&self) -> u32 {
+        self.turn.replace(self.turn.get().wrapping_add(1))
     }
 
     /// Counts a job that was just put into the deque.
