@@ -122,7 +122,11 @@ impl Balance {
 
     /// Whether any worker may take any task that is not bound, at any time.
     pub(super) fn is_plain(&self) -> bool {
-        !self.holds_back() && self.min_remote_length <= 1 && self.cooldown_ns == 0 && !self.shedding && self.reserved == 0
+        !self.holds_back()
+            && self.min_remote_length <= 1
+            && self.cooldown_ns == 0
+            && !self.shedding
+            && self.reserved == 0
     }
 
     /// Whether some task may have to wait for the worker it was dealt to, although others are free.
