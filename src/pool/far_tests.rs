@@ -6,6 +6,7 @@ use super::core::Core;
 use super::inbox::FAIR_TURN;
 use super::worker::{Far, Worker};
 use crate::os::thread;
+use crate::sync::IS_CHECKED;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 fn core(min_remote_length: usize) -> Core {
@@ -26,6 +27,9 @@ fn finds(near: &Worker, far: Far) -> bool {
 
 #[test]
 fn a_short_inbox_on_another_node_is_left_alone_until_all_will_do() {
+    if IS_CHECKED {
+        return;
+    }
     let core = core(3);
     let near = Worker::new(&core, 0, thread::stack_bottom());
     queue(&core);
@@ -43,6 +47,9 @@ fn a_short_inbox_on_another_node_is_left_alone_until_all_will_do() {
 
 #[test]
 fn without_the_setting_nodes_make_no_difference() {
+    if IS_CHECKED {
+        return;
+    }
     let core = core(1);
     let near = Worker::new(&core, 0, thread::stack_bottom());
     queue(&core);
@@ -51,6 +58,9 @@ fn without_the_setting_nodes_make_no_difference() {
 
 #[test]
 fn few_jobs_on_another_node_are_left_alone_until_all_will_do() {
+    if IS_CHECKED {
+        return;
+    }
     let core = core(2);
     let far = Worker::new(&core, 1, thread::stack_bottom());
     let ran = AtomicU32::new(0);

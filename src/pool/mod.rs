@@ -23,7 +23,7 @@ pub mod config;
 pub mod core;
 mod counters;
 pub(crate) mod detached;
-#[cfg(all(test, not(any(feature = "loom", feature = "shuttle"))))]
+#[cfg(test)]
 mod far_tests;
 mod fold;
 pub(crate) mod fork_join;
