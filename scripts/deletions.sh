@@ -264,6 +264,10 @@ in_file src/pool/shelf.rs
 deleted put 'the notification of a sleeper' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
     'worker.core().announce_jobs(worker.reach(), || worker.index() + 1);' ''
 
+in_file src/pool/shed.rs
+deleted shed 'the notification of a sleeper' shedding::a_task_that_is_shed_wakes_who_runs_it \
+    'core.announce(Destination::USUAL, self.index(), || self.index() + 1, moved);' ''
+
 in_file src/pool/detached.rs
 deleted pay_some 'the wake-up of who closes' pool::a_group_is_done_when_its_tasks_are \
     'core.shutdown().finish(finished).wake_blocked();' 'let _ = core.shutdown().finish(finished);'

@@ -192,7 +192,7 @@ class config {
         static_cast<std::pmr::memory_resource *>(resource)->deallocate(memory, size, align);
     }
 
-    vgpu_pool_config settings_;
+    vgpu_pool_config settings_{};
     std::string name_;
     std::vector<std::uint32_t> nodes_;
     std::vector<std::uint64_t> cpus_;
