@@ -104,6 +104,8 @@ impl Inbox {
         balance: &Balance,
     ) -> Result<Inbox> {
         let Room { capacity, limit, growth } = room;
+        // An error about what was asked for, not about the smaller lanes that follow from it.
+        RunQueue::<Entry>::rings_beyond_first(capacity, limit, growth)?;
         let side = |size: usize| (size / SIDE_LANE).max(2);
         let queue = |lane| match lane {
             lane if lane == Priority::Normal as usize => {

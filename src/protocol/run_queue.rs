@@ -87,13 +87,20 @@ unsafe impl<T> Sync for RunQueue<T> {}
 impl<T> RunQueue<T> {
     /// An empty queue for `capacity` elements that grows up to `limit`; both are powers of two, and at least 2.
     pub fn new(allocator: Allocator, capacity: usize, limit: usize, growth: Growth) -> Result<RunQueue<T>> {
-        if !limit.is_power_of_two() || limit < capacity {
+        let more = Self::rings_beyond_first(capacity, limit, growth)?;
+        let first = Shard::new(allocator, capacity)?;
+        let more = Array::from_fn(allocator, more, |_| Ok(AtomicPtr::new(ptr::null_mut())))?;
+        Ok(RunQueue { first, more, growth, allocator, next: CacheLine(Hint::new(0)) })
+    }
+
+    /// How many rings such a queue may come to have besides its first. Errors are those of [`new`](Self::new) that no memory has a part in.
+    pub fn rings_beyond_first(capacity: usize, limit: usize, growth: Growth) -> Result<usize> {
+        if !capacity.is_power_of_two() || !limit.is_power_of_two() || limit < capacity {
             return Err(error!(
                 InvalidArgument,
                 "a queue of {capacity} to {limit} elements was asked for; both must be powers of two, the first not above the second"
             ));
         }
-        let first = Shard::new(allocator, capacity)?;
         let more = match growth {
             Growth::Vertical => (limit / capacity).ilog2() as usize,
             Growth::Horizontal => limit / capacity - 1,
@@ -105,8 +112,7 @@ impl<T> RunQueue<T> {
                 MOST_RINGS - 1
             ));
         }
-        let more = Array::from_fn(allocator, more, |_| Ok(AtomicPtr::new(ptr::null_mut())))?;
-        Ok(RunQueue { first, more, growth, allocator, next: CacheLine(Hint::new(0)) })
+        Ok(more)
     }
 
     /// How many elements there is room for before it grows.

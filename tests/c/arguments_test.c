@@ -224,7 +224,7 @@ static void configs(void) {
     config = fresh;
     config.flags = VGPU_POOL_REPLAY;
     bad_config("an order to be replayed on threads", &config);
-    for (bit = 7; bit < 32; bit++) {
+    for (bit = 8; bit < 32; bit++) {
         config = fresh;
         config.flags = (uint32_t)1 << bit;
         bad_config("an unknown flag", &config);

@@ -161,7 +161,7 @@ fn a_sleeper_and_work_do_not_miss_each_other() {
 /// Outcomes: what the two pops brought, 0 for nothing. Either may come before the threads it waits for, and either element first:
 /// the producers are not ordered.
 const DEALT: Model = Model {
-    group: "queue",
+    group: "sharded",
     name: "two producers and a consumer, shards dealt",
     threads: 3,
     operations: 4,

@@ -61,7 +61,7 @@ fn rest(queue: &impl Grows) -> Vec<usize> {
 /// anything, after nothing, or after 1.
 fn growing<Q: Grows>(name: &str, ordered: bool, make: impl Fn() -> Q + Send + Sync + 'static) -> Model {
     Model {
-        group: "run queue",
+        group: "run_queue",
         name: constant(format!("three into two, {name}")),
         threads: 2,
         operations: 5,
@@ -90,7 +90,7 @@ fn growing<Q: Grows>(name: &str, ordered: bool, make: impl Fn() -> Q + Send + Sy
 /// One outcome: all four elements are there.
 fn two_growers<Q: Grows>(name: &str, make: impl Fn() -> Q + Send + Sync + 'static) -> Model {
     Model {
-        group: "run queue",
+        group: "run_queue",
         name: constant(format!("two that grow, {name}")),
         threads: 2,
         operations: 2,
@@ -119,7 +119,7 @@ fn two_growers<Q: Grows>(name: &str, make: impl Fn() -> Q + Send + Sync + 'stati
 /// Outcomes: the first digit says that the sleeper saw work, the second that the producer saw the sleeper. Never neither.
 fn sleeper<Q: Grows>(name: &str, make: impl Fn() -> Q + Send + Sync + 'static) -> Model {
     Model {
-        group: "run queue",
+        group: "run_queue",
         name: constant(format!("a sleeper and a new ring, {name}")),
         threads: 2,
         operations: 4,
