@@ -158,6 +158,8 @@ impl Micropools {
     ///
     /// Errors: [`InvalidArgument`](crate::error::Status::InvalidArgument) for a number that no micropool has;
     /// [`OutOfMemory`](crate::error::Status::OutOfMemory).
+    ///
+    /// A task is counted as executed a moment after [`wait_all`](Self::wait_all) may have returned for it.
     pub fn stats(&self, micropool: usize) -> Result<Stats> {
         self.joint.check(micropool)?;
         self.pools[micropool].stats()
