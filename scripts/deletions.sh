@@ -223,12 +223,6 @@ deleted wake_owner 'the wake-up' task_state::storage_is_used_again_after_everybo
     'futex_wake(self.word, u32::MAX);' ''
 
 in_file src/pool/core.rs
-deleted enqueue 'the notification of a sleeper' pool::a_task_runs_and_its_pool_ends \
-    'self.announce(to, home, || self.near(worker, home), 1);' '' 2
-deleted receive 'the notification of a sleeper' micropools::a_task_goes_on_elsewhere_before_the_set_ends \
-    'self.announce(Destination::USUAL, home, || self.near(worker, home), 1);' ''
-deleted enqueue_batch 'the notification of sleepers' pool::a_group_is_done_when_its_tasks_are \
-    'self.announce(to, home, || self.near(worker, home), pushed);' ''
 deleted announce 'the wake-up of who alone may take a task' policies::a_task_that_nobody_may_steal_wakes_its_worker \
     'self.sleep.notify_of(iter::once(shard), 1);' ''
 deleted announce 'the wake-up of who may run bound work, although others search' \
@@ -236,17 +230,24 @@ deleted announce 'the wake-up of who may run bound work, although others search'
     'return self.sleep.notify_of(self.seats.members(to.reach), pieces);' 'return self.sleep.notify(pieces, near);'
 deleted announce 'the wake-up of who may take a task that is not urgent' reserve::a_usual_task_wakes_who_may_run_it \
     'self.sleep.notify_of(self.balance.reserved..self.workers(), pieces);' ''
-deleted submit 'the wake-up of who closes, when the visit ends' pool::what_is_accepted_runs_before_the_end \
-    'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();' 2
 deleted close 'the permits for the end' pool::a_task_runs_and_its_pool_ends \
     'self.sleep.wake_all();' ''
+
+in_file src/pool/core/submit.rs
+deleted enqueue 'the notification of a sleeper' pool::a_task_runs_and_its_pool_ends \
+    'self.announce(to, home, || self.near(worker, home), 1);' '' 2
+deleted receive 'the notification of a sleeper' micropools::a_task_goes_on_elsewhere_before_the_set_ends \
+    'self.announce(Destination::USUAL, home, || self.near(worker, home), 1);' ''
+deleted enqueue_batch 'the notification of sleepers' pool::a_group_is_done_when_its_tasks_are \
+    'self.announce(to, home, || self.near(worker, home), pushed);' ''
+deleted submit 'the wake-up of who closes, when the visit ends' pool::what_is_accepted_runs_before_the_end \
+    'self.shutdown.leave().wake_blocked();' 'let _ = self.shutdown.leave();' 2
 deleted finish_run 'the wake-up of who waits for a graph' graph::graph_each_vertex_of_a_diamond_runs_once_after_those_before_it \
     'finished.wake_blocked();' ''
 deleted finish_run 'the wake-up of workers that wait for a graph' graph::graph_a_worker_that_sleeps_over_its_graph_wakes \
     'if let Some(address) = finished.helpers() {' 'if let Some(address) = None::<usize> {'
 deleted finish_run 'the wake-up of who closes' graph::graph_a_pool_ends_after_the_graphs_it_runs \
     'self.shutdown.finish(1).wake_blocked();' 'let _ = self.shutdown.finish(1);' 3
-
 deleted submit 'the call of who made the pool' maker::a_maker_that_sleeps_until_it_is_called_runs_every_task \
     'self.call_maker();' '' 2
 

@@ -1,13 +1,16 @@
 //! Pools whose number of working workers varies, on real threads.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod common;
+
+use common::fib;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use vgpu_pool::error::Status;
-use vgpu_pool::pool::{Config, Pinning, Pool, WaitPolicy, Worker};
+use vgpu_pool::pool::{Config, Pinning, Pool, WaitPolicy};
 
 fn config(workers: usize, min_workers: usize, spare_workers: usize) -> Config<'static> {
     Config { workers, min_workers, spare_workers, pinning: Pinning::Off, ..Config::default() }
@@ -164,14 +167,6 @@ fn bounds_that_contradict_each_other_are_refused() {
         let error = Pool::new(&wrong).unwrap_err();
         assert_eq!(error.status(), Status::InvalidArgument, "{error}");
     }
-}
-
-fn fib(worker: &Worker, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = worker.join(|w| fib(w, n - 1), |w| fib(w, n - 2));
-    a + b
 }
 
 /// Everything at once: no task is lost while the number of workers changes. `VGPU_SOAK_MS` says for how long.

@@ -4,6 +4,9 @@
 //! Each test is ignored by default, since it asks for a certain machine and may take CPUs offline.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod common;
+
+use common::fib;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -201,14 +204,6 @@ fn any_a_product_and_a_graph_run_right() {
     let place = |index: usize| order.iter().position(|&other| other == index).unwrap();
     assert_eq!(order.len(), 20);
     assert!((1..20).all(|index| place((index - 1) / 2) < place(index)), "{order:?}");
-}
-
-fn fib(worker: &Worker, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = worker.join(|w| fib(w, n - 1), |w| fib(w, n - 2));
-    a + b
 }
 
 /// Thefts are counted by how far the victim was, on every node near and far.

@@ -2,6 +2,9 @@
 //! what is left to a node's workers.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod common;
+
+use common::fib;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -126,14 +129,6 @@ fn what_cannot_be_chosen_is_an_error_that_names_it() {
     refused(&Config { nodes: &[0], on_caller, ..Config::default() }, "runs on its maker");
     let set_of_pools = Micropools::new(&[Micropool::default()], &Config { nodes: &[0], ..Config::default() });
     assert_eq!(set_of_pools.unwrap_err().status(), Status::InvalidArgument);
-}
-
-fn fib(worker: &Worker, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = worker.join(|w| fib(w, n - 1), |w| fib(w, n - 2));
-    a + b
 }
 
 /// The kernel here knows one node, and refuses to place memory on the other: threads place it, and all goes on.

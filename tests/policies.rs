@@ -1,6 +1,9 @@
 //! Priorities, places, modes of the inbox and the settings of balance, on real threads.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod common;
+
+use common::fib;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -181,14 +184,6 @@ fn bound_tasks_run_where_they_are_bound_and_so_do_their_forks() {
         futures.into_iter().for_each(|future| future.get().unwrap());
         free.into_iter().for_each(|future| assert_eq!(future.get().unwrap(), 21));
     }
-}
-
-fn fib(worker: &Worker, n: u32) -> u32 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = worker.join(|worker| fib(worker, n - 1), |worker| fib(worker, n - 2));
-    a + b
 }
 
 #[test]

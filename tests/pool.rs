@@ -1,6 +1,9 @@
 //! The pool as a Rust program uses it, on real threads.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod common;
+
+use common::fib;
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
 use std::ptr;
@@ -621,14 +624,6 @@ fn destroying_frees_what_was_cancelled() {
         drop(pool);
         assert_eq!(BLOCKS.load(SeqCst), 0);
     }
-}
-
-fn fib(worker: &Worker, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = worker.join(|w| fib(w, n - 1), |w| fib(w, n - 2));
-    a + b
 }
 
 /// A wait inside a fork takes the inner of two public jobs and leaves the outer one: each frame must find its own job.

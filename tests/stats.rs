@@ -1,11 +1,14 @@
 //! The statistics of a pool, and what its report makes of them, on real threads.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod common;
+
+use common::fib;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
-use vgpu_pool::pool::{Config, Distance, Pinning, Pool, Stats, WaitPolicy, WhenFull, Worker};
+use vgpu_pool::pool::{Config, Distance, Pinning, Pool, Stats, WaitPolicy, WhenFull};
 
 fn pool(workers: usize) -> Pool {
     Pool::new(&Config { workers, pinning: Pinning::Off, ..Config::default() }).unwrap()
@@ -55,14 +58,6 @@ fn a_cancelled_task_is_not_counted() {
     first.get().unwrap();
     pool.wait_all().unwrap();
     assert_eq!(pool.stats().unwrap().executed(), 1);
-}
-
-fn fib(worker: &Worker, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = worker.join(|w| fib(w, n - 1), |w| fib(w, n - 2));
-    a + b
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Traces on real threads: what is written is JSON as Perfetto takes it, and says what the statistics say.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod common;
+
+use common::fib;
 use serde_json::Value;
 use std::ffi::c_void;
 use std::path::PathBuf;
@@ -9,7 +12,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 use std::{env, fs, process, thread};
 use vgpu_pool::error::Status;
-use vgpu_pool::pool::{Config, Hooks, Pinning, Pool, Stats, WhenFull, Worker, WorkerStats};
+use vgpu_pool::pool::{Config, Hooks, Pinning, Pool, Stats, WhenFull, WorkerStats};
 
 fn pool(workers: usize) -> Pool {
     Pool::new(&Config { workers, pinning: Pinning::Off, ..Config::default() }).unwrap()
@@ -85,14 +88,6 @@ impl Gate {
     fn open(self) {
         self.left.wait();
     }
-}
-
-fn fib(worker: &Worker, n: u64) -> u64 {
-    if n < 2 {
-        return n;
-    }
-    let (a, b) = worker.join(|w| fib(w, n - 1), |w| fib(w, n - 2));
-    a + b
 }
 
 /// A bit of everything.
