@@ -240,7 +240,7 @@ static uint32_t odd_number(struct machine *m) {
 static void make_pool(struct machine *m) {
     union {
         vgpu_pool_config config;
-        unsigned char bytes[256];
+        unsigned char bytes[sizeof(vgpu_pool_config) + 64];
     } any;
     char name[12] = "";
     vgpu_status status;
