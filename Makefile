@@ -58,7 +58,7 @@ SANITIZE_ENV := ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:abort_on
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help lib wheel sdist examples demo test test-c test-shim test-python shim asan valgrind valgrind-all verify verify-check deletions tsan miri asan-rust soak numa-vm numa-vm-large test-aarch64 bench bench-quick header install uninstall \
+.PHONY: all help lib wheel sdist examples demo test test-c test-shim test-python shim asan valgrind valgrind-all verify verify-check deletions tsan miri asan-rust soak numa-vm numa-vm-large test-aarch64 mpi-example bench bench-quick header install uninstall \
         setup clean FORCE
 
 all: lib shim examples
@@ -86,6 +86,7 @@ help:
 	@echo 'make numa-vm    boots guests with several NUMA nodes under QEMU and runs our tests in them'
 	@echo 'make numa-vm-large  one guest of 96 CPUs on 16 nodes; minutes'
 	@echo 'make test-aarch64  the Rust tests cross-built for 64-bit Arm, under qemu-user'
+	@echo 'make mpi-example  a product over the ranks of Open MPI, on 1 to 4 of them; installs Open MPI where it is missing'
 	@echo 'make bench      this pool beside its peers, an hour on a quiet machine; tables and plots in $(TARGET)/report'
 	@echo 'make bench-quick  the same in a minute, to see that it works'
 	@echo 'make header     writes include/vgpu_pool.h and abi/exports.txt from src/capi/'
@@ -260,6 +261,17 @@ $(EX)/lfsr: examples-c/lfsr.c $(LIBRARY)
 $(EX)/exceptions: examples-c/exceptions.cpp $(LIBRARY)
 	@mkdir -p $(@D)
 	$(COMPILE_CXX) -o $@ $< $(USE_LIB)
+
+# With Open MPI, which is not needed for anything else.
+MPICC ?= mpicc
+MPI_SUMMA := $(addprefix examples-c/mpi_,summa.c check.c place.c)
+
+$(EX)/mpi_summa: $(MPI_SUMMA) examples-c/mpi_summa.h examples-c/mpi_place.h $(LIBRARY)
+	@mkdir -p $(@D)
+	OMPI_CC='$(CC)' $(MPICC) $(C_STD) $(WARNINGS) $(CFLAGS) -I$(TARGET)/include -o $@ $(MPI_SUMMA) $(USE_LIB) -lm
+
+mpi-example:
+	@scripts/mpi_test.sh $(EX)/mpi_summa
 
 # ---- the tests ----
 

@@ -59,6 +59,14 @@ guests() {
     fi
     scripts/numa_vm.sh
 }
+# Half a minute, on a machine that has Open MPI or can fetch it.
+mpi() {
+    if ! command -v mpicc >/dev/null && ! apt-cache show libopenmpi-dev >/dev/null 2>&1; then
+        echo 'skipped: no Open MPI can be had here'
+        return
+    fi
+    make --no-print-directory mpi-example
+}
 npy() {
     python=$(scripts/python.sh) && "$python" scripts/digits.py "$target/data" &&
         "$python" scripts/npy_test.py "$target/examples-c/npy_gemm" "$target/data"
@@ -99,6 +107,7 @@ step 'C tests under sanitizers (asan)' make --no-print-directory asan
 step 'examples' make --no-print-directory examples
 step 'examples run' run_examples
 step 'npy_gemm against NumPy' npy
+step 'a product over MPI' mpi
 step 'Python package' scripts/python_test.sh
 step 'valgrind' make --no-print-directory valgrind
 step 'fuzzing for a minute' fuzzing
