@@ -1575,10 +1575,11 @@ VGPU_API uint32_t vgpu_available_cpus(void);
  *
  * @param pool   a pool made with host_seats
  * @param lease  where the handle goes; NULL goes there on failure
- * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT, also for a pool without host_seats; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
  * @note Thread safety: any thread.
  */
-VGPU_API VGPU_NODISCARD vgpu_status vgpu_lease_create(struct vgpu_pool *pool, struct vgpu_lease **lease);
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_lease_create(struct vgpu_pool *pool,
+                                                      struct vgpu_lease **lease);
 
 /**
  * Lends the calling thread to the pool: it is one of its workers, runs tasks and sleeps when there are none, until the lease is ended,
@@ -1587,10 +1588,10 @@ VGPU_API VGPU_NODISCARD vgpu_status vgpu_lease_create(struct vgpu_pool *pool, st
  *
  * @param lease       the lease
  * @param timeout_ns  for how long, in nanoseconds; UINT64_MAX: for any time
- * @return VGPU_OK when the lease was ended; VGPU_ERROR_TIMED_OUT when the time is up; VGPU_ERROR_CLOSED if the pool is being destroyed, or
- *         has been meanwhile: the pool is gone then; VGPU_ERROR_ALREADY_STARTED if all seats are taken; VGPU_ERROR_WOULD_DEADLOCK on a worker of the
+ * @return VGPU_OK when the lease was ended; VGPU_ERROR_TIMED_OUT when the time is up; VGPU_ERROR_CLOSED if the pool has been destroyed,
+ *         before the call or meanwhile; VGPU_ERROR_ALREADY_STARTED if all seats are taken; VGPU_ERROR_WOULD_DEADLOCK on a worker of the
  *         pool; VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_FORKED
- * @note Thread safety: any thread, before vgpu_pool_destroy() returns; that waits for the lent threads. Blocks.
+ * @note Thread safety: any thread, also while vgpu_pool_destroy() runs, which waits for lent threads, and after. Blocks.
  */
 VGPU_API vgpu_status vgpu_lease_run(struct vgpu_lease *lease,
                                     uint64_t timeout_ns);
@@ -1599,7 +1600,7 @@ VGPU_API vgpu_status vgpu_lease_run(struct vgpu_lease *lease,
  * Ends a lease: the threads lent on it return, and those that come later return at once. A second time does nothing.
  *
  * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL
- * @note Thread safety: any thread, tasks included, before vgpu_pool_destroy() returns. Does not block.
+ * @note Thread safety: any thread, tasks included, also while vgpu_pool_destroy() runs, and after. Does not block.
  */
 VGPU_API vgpu_status vgpu_lease_end(struct vgpu_lease *lease);
 

@@ -115,7 +115,7 @@ fn seats_are_counted_and_used_again_and_nothing_waits_for_an_empty_one() {
     let ran = other.run(|_| Ok(pool.lend(&Lease::new(), millisecond).unwrap_err().status())).unwrap();
     assert_eq!(ran, Status::TimedOut);
     let none = Pool::new(&Config { workers: 1, ..Config::default() }).unwrap();
-    assert_eq!(none.lend(&Lease::new(), None).unwrap_err().status(), Status::AlreadyStarted);
+    assert_eq!(none.lend(&Lease::new(), None).unwrap_err().status(), Status::InvalidArgument);
 }
 
 #[test]

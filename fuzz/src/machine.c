@@ -340,9 +340,10 @@ static void end_pool(struct machine *m) {
     unsigned i;
     CHECK(well(vgpu_micropools_destroy(m->micropools)));
     m->micropools = NULL;
-    /* A pool ends with threads lent to it, too, but they must have come before. */
+    /* A pool ends with threads lent to it, or on their way to it, too. */
     if (byte(m) % 2 == 0 && m->lease != NULL) CHECK(well(vgpu_lease_end(m->lease)));
-    while (m->has_lender && __atomic_load_n(&m->lent, __ATOMIC_SEQ_CST) == 0) sched_yield();
+    if (m->has_lender && byte(m) % 2 == 0)
+        while (__atomic_load_n(&m->lent, __ATOMIC_SEQ_CST) == 0) sched_yield();
     for (i = 0; i < GRAPHS; i++) {
         CHECK(well(vgpu_graph_destroy(m->graphs[i])));
         m->graphs[i] = NULL;
@@ -355,6 +356,10 @@ static void end_pool(struct machine *m) {
     }
     CHECK(well(vgpu_pool_destroy(m->pool)));
     m->pool = NULL;
+    if (m->lease != NULL) {
+        const vgpu_status late = vgpu_lease_run(m->lease, UINT64_MAX);
+        CHECK(late == VGPU_ERROR_CLOSED && well(vgpu_lease_end(m->lease)));
+    }
     await_lender(m);
     vgpu_lease_destroy(m->lease);
     m->lease = NULL;

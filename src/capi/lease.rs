@@ -5,12 +5,15 @@ use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::os::alloc::{Allocator, Owned};
 use crate::pool::Lease;
+use crate::pool::lend::Key;
 use core::ptr::{self, NonNull};
 use core::time::Duration;
 
 /// How long threads of the program are lent to a pool.
 pub struct vgpu_lease {
+    /// There while somebody has entered by the key.
     pool: *const vgpu_pool,
+    key: Key,
     lease: Lease,
     allocator: Allocator,
 }
@@ -19,7 +22,7 @@ pub struct vgpu_lease {
 ///
 /// @param pool   a pool made with host_seats
 /// @param lease  where the handle goes; NULL goes there on failure
-/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
+/// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT, also for a pool without host_seats; VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_FORKED
 /// @note Thread safety: any thread.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -33,7 +36,8 @@ pub unsafe extern "C" fn vgpu_lease_create(pool: *mut vgpu_pool, lease: *mut *mu
         let lent_to = required(pool, "pool")?.pool();
         lent_to.check_process()?;
         let allocator = lent_to.allocator();
-        let made = Owned::new(allocator, vgpu_lease { pool, lease: Lease::new(), allocator })?;
+        let key = lent_to.key()?.another();
+        let made = Owned::new(allocator, vgpu_lease { pool, key, lease: Lease::new(), allocator })?;
         // SAFETY: as above.
         unsafe { lease.write(Owned::into_raw(made).as_ptr()) };
         Ok(())
@@ -46,15 +50,16 @@ pub unsafe extern "C" fn vgpu_lease_create(pool: *mut vgpu_pool, lease: *mut *mu
 ///
 /// @param lease       the lease
 /// @param timeout_ns  for how long, in nanoseconds; UINT64_MAX: for any time
-/// @return VGPU_OK when the lease was ended; VGPU_ERROR_TIMED_OUT when the time is up; VGPU_ERROR_CLOSED if the pool is being destroyed, or
-///         has been meanwhile: the pool is gone then; VGPU_ERROR_ALREADY_STARTED if all seats are taken; VGPU_ERROR_WOULD_DEADLOCK on a worker of the
+/// @return VGPU_OK when the lease was ended; VGPU_ERROR_TIMED_OUT when the time is up; VGPU_ERROR_CLOSED if the pool has been destroyed,
+///         before the call or meanwhile; VGPU_ERROR_ALREADY_STARTED if all seats are taken; VGPU_ERROR_WOULD_DEADLOCK on a worker of the
 ///         pool; VGPU_ERROR_INVALID_ARGUMENT for NULL; VGPU_ERROR_FORKED
-/// @note Thread safety: any thread, before vgpu_pool_destroy() returns; that waits for the lent threads. Blocks.
+/// @note Thread safety: any thread, also while vgpu_pool_destroy() runs, which waits for lent threads, and after. Blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_lease_run(lease: *mut vgpu_lease, timeout_ns: u64) -> vgpu_status {
     guard(|| {
         let lease = required(lease, "lease")?;
         let timeout = (timeout_ns != u64::MAX).then(|| Duration::from_nanos(timeout_ns));
+        let _visit = lease.key.enter()?;
         required(lease.pool, "pool")?.pool().lend(&lease.lease, timeout)
     })
 }
@@ -62,12 +67,16 @@ pub unsafe extern "C" fn vgpu_lease_run(lease: *mut vgpu_lease, timeout_ns: u64)
 /// Ends a lease: the threads lent on it return, and those that come later return at once. A second time does nothing.
 ///
 /// @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for NULL
-/// @note Thread safety: any thread, tasks included, before vgpu_pool_destroy() returns. Does not block.
+/// @note Thread safety: any thread, tasks included, also while vgpu_pool_destroy() runs, and after. Does not block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_lease_end(lease: *mut vgpu_lease) -> vgpu_status {
     guard(|| {
         let lease = required(lease, "lease")?;
-        required(lease.pool, "pool")?.pool().end_lease(&lease.lease);
+        match lease.key.enter() {
+            Ok(_visit) => required(lease.pool, "pool")?.pool().end_lease(&lease.lease),
+            // The pool gives back whoever is lent to it.
+            Err(_) => _ = lease.lease.end(),
+        }
         Ok(())
     })
 }

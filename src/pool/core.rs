@@ -9,6 +9,7 @@ use super::counters::Statistics;
 use super::fork_join::Job;
 use super::governor::Governor;
 use super::inbox::{Destination, Inbox, Room};
+use super::lend::Key;
 use super::log::Log;
 use super::maker::Maker;
 use super::options::{Priority, TaskOptions};
@@ -23,7 +24,6 @@ use crate::memory::plot::Plots;
 use crate::os::alloc::{Allocator, Array, Owned};
 use crate::os::{fork, thread};
 use crate::protocol::CacheLine;
-use crate::protocol::countdown::Countdown;
 use crate::protocol::deque::Deque;
 use crate::protocol::event_count::EventCount;
 use crate::protocol::last_helper::LastHelper;
@@ -59,9 +59,9 @@ pub struct Core {
     governor: Governor,
     trace: Trace,
     maker: Option<Maker>,
-    /// One for each seat of a thread that is lent, and how many are lent.
+    /// One for each seat of a thread that is lent; and the door that such threads come by, where there are seats.
     host_seats: Array<RunGate>,
-    lent: Countdown,
+    key: Option<Key>,
     log: Option<Log>,
     wait_policy: WaitPolicy,
     help_depth: u32,
@@ -127,7 +127,7 @@ impl Core {
             trace: Trace::new(allocator, workers, config.hooks)?,
             maker: config.on_caller.as_ref().map(|settings| Maker::new(allocator, settings)).transpose()?,
             host_seats: Array::from_fn(allocator, config.host_seats, |_| Ok(RunGate::new()))?,
-            lent: Countdown::new(),
+            key: (config.host_seats != 0).then(|| Key::new(allocator)).transpose()?,
             log: config.log,
             wait_policy,
             help_depth: match config.help_depth {
@@ -154,9 +154,14 @@ impl Core {
         &self.host_seats
     }
 
-    /// How many threads are lent.
-    pub(super) fn lent(&self) -> &Countdown {
-        &self.lent
+    /// The pool's own key to the door that lent threads come by.
+    pub(crate) fn key(&self) -> Result<&Key> {
+        self.key.as_ref().ok_or_else(|| {
+            error!(
+                InvalidArgument,
+                "a thread was to be lent to a pool without seats for such threads; make it with as many host_seats as threads will be lent at a time"
+            )
+        })
     }
 
     pub(crate) fn allocator(&self) -> Allocator {
@@ -405,11 +410,12 @@ impl Core {
     /// joins them after. Not to be called by a worker.
     pub fn close(&self) {
         self.shutdown.close();
-        self.lent.close();
         self.wait(self.shutdown.in_flight(), None);
         self.shutdown.terminate();
         self.sleep.wake_all();
-        self.lent.wait(None);
+        if let Some(key) = &self.key {
+            key.door().close();
+        }
     }
 }
 

@@ -11,17 +11,21 @@
 //! is taken and left through a [`RunGate`](crate::protocol::run_gate::RunGate), whose end is a release that the next beginning acquires.
 //!
 //! # The end of the pool
-//! A stay is counted, and the count is closed before the pool drains: who comes later is refused. The one that ends the pool waits for
-//! the count after it has let the workers go. A lent thread's last touch of the pool is that it counts itself off, as a visitor's is.
+//! Whoever is lent is behind the pool's [`door`](crate::protocol::door), which is closed when the pool has drained: who comes later is
+//! refused. The one that ends the pool then lets the workers go, and waits until nobody is behind the door. The C API's leases
+//! have keys to it: they may be used while the pool ends, and after.
 
 use super::core::Core;
 use super::wait::Awaited;
 use super::worker::Worker;
 use crate::error::{Result, error};
+use crate::os::alloc::{Allocator, Owned};
 use crate::os::{clock, thread};
 use crate::protocol::completion::Completion;
+use crate::protocol::door::Door;
 use crate::protocol::lazy_start::LazyStart;
 use crate::protocol::shutdown::Shutdown;
+use core::ptr::NonNull;
 
 /// How long threads are lent: until [`Pool::end_lease`](super::Pool::end_lease). Once ended, it stays so. Several threads may be lent
 /// on one lease.
@@ -41,6 +45,77 @@ impl Lease {
     /// Whether it was ended.
     pub fn is_ended(&self) -> bool {
         self.ended.is_done()
+    }
+
+    /// Ends it where no thread is lent on it any more, or will be given back in any case. Says where workers wait for it in the pool's event
+    /// count, if any do.
+    pub(crate) fn end(&self) -> Option<usize> {
+        if !self.ending.claim() {
+            return None;
+        }
+        // SAFETY: claimed by this thread, once.
+        let wakeups = unsafe { self.ended.set(()) };
+        wakeups.wake_blocked();
+        wakeups.helpers()
+    }
+}
+
+/// A key to a pool's door. It keeps the door, and not the pool.
+#[derive(Debug)]
+pub(crate) struct Key {
+    door: NonNull<Door>,
+    allocator: Allocator,
+}
+
+// SAFETY: the door is made for many threads, and is there as long as there are keys.
+unsafe impl Send for Key {}
+// SAFETY: as above.
+unsafe impl Sync for Key {}
+
+impl Key {
+    /// The first key to a new door.
+    pub(super) fn new(allocator: Allocator) -> Result<Key> {
+        Ok(Key { door: Owned::into_raw(Owned::new(allocator, Door::new())?), allocator })
+    }
+
+    /// One more key to the same door.
+    #[cfg(feature = "capi")]
+    pub(crate) fn another(&self) -> Key {
+        self.door().cut_key();
+        Key { ..*self }
+    }
+
+    pub(super) fn door(&self) -> &Door {
+        // SAFETY: there is a key, this one.
+        unsafe { self.door.as_ref() }
+    }
+
+    /// Enters; the pool stays until the visit is dropped. Fails if the pool is being destroyed, or gone.
+    pub(crate) fn enter(&self) -> Result<Visit<'_>> {
+        if !self.door().enter() {
+            return Err(error!(Closed, "the pool is being destroyed or is gone, and takes no threads any more"));
+        }
+        Ok(Visit(self.door()))
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        if self.door().give_back() {
+            // SAFETY: it came from there, and this was the last key.
+            drop(unsafe { Owned::from_raw(self.allocator, self.door) });
+        }
+    }
+}
+
+/// A stay behind a pool's door.
+#[derive(Debug)]
+pub(crate) struct Visit<'a>(&'a Door);
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        // By address, since the pool may be gone as soon as nobody is counted, and its own key with it.
+        self.0.leave().wake_blocked();
     }
 }
 
@@ -77,12 +152,10 @@ impl Core {
                 "a worker of the pool was to be lent to it, in the middle of a task; lend a thread that is none"
             ));
         }
-        if self.lent().add(1, false).is_err() {
-            return Err(error!(Closed, "the pool is being destroyed, and takes no threads any more"));
-        }
+        let visit = self.key()?.enter()?;
         let result = self.sit(lease, deadline_ns, at_ends);
         // The last touch of the pool.
-        self.lent().finish(1).wake_blocked();
+        drop(visit);
         result
     }
 
@@ -123,13 +196,7 @@ impl Core {
 
     /// See [`Pool::end_lease`](super::Pool::end_lease).
     pub fn end_lease(&self, lease: &Lease) {
-        if !lease.ending.claim() {
-            return;
-        }
-        // SAFETY: claimed by this thread, once.
-        let wakeups = unsafe { lease.ended.set(()) };
-        wakeups.wake_blocked();
-        if let Some(address) = wakeups.helpers() {
+        if let Some(address) = lease.end() {
             self.sleep().notify_waiters(address);
         }
     }

@@ -279,7 +279,7 @@ impl Pool {
     ///
     /// Errors: [`TimedOut`](crate::error::Status::TimedOut); [`Closed`](crate::error::Status::Closed) if the pool is being destroyed, or has been
     /// meanwhile; [`AlreadyStarted`](crate::error::Status::AlreadyStarted) if all seats are taken;
-    /// [`WouldDeadlock`](crate::error::Status::WouldDeadlock) on a worker of the pool; [`Forked`](crate::error::Status::Forked).
+    /// [`InvalidArgument`](crate::error::Status::InvalidArgument) if there are none; [`WouldDeadlock`](crate::error::Status::WouldDeadlock) on a worker of the pool; [`Forked`](crate::error::Status::Forked).
     pub fn lend(&self, lease: &Lease, timeout: Option<Duration>) -> Result<()> {
         let timeout_ns = timeout.map(|timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         let deadline_ns = timeout_ns.and_then(clock::deadline_after);
@@ -289,6 +289,12 @@ impl Pool {
     /// Ends a lease: the threads lent on it, or later, return from [`lend`](Self::lend). From any thread; a second time does nothing.
     pub fn end_lease(&self, lease: &Lease) {
         self.core.end_lease(lease);
+    }
+
+    /// The pool's own key to the door that lent threads come by.
+    #[cfg(feature = "capi")]
+    pub(crate) fn key(&self) -> Result<&lend::Key> {
+        self.core.key()
     }
 
     /// A new, empty group.

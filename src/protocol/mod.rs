@@ -27,12 +27,14 @@
 //! | [`handover`] | a result goes to its requester, or back to the server that made it, never to both or neither |
 //! | [`lazy_start`] | the first request starts the server, and no request waits for one that was not started |
 //! | [`last_helper`] | when all workers wait, one of them helps |
+//! | [`door`] | a handle leads to what is there, or learns that it is gone |
 //! | [`shutdown`] | what was accepted runs, what comes too late is refused, and then the workers leave |
 
 pub mod arrivals;
 pub mod completion;
 pub mod countdown;
 pub mod deque;
+pub mod door;
 pub mod event_count;
 pub mod event_log;
 pub mod first;
@@ -83,4 +85,5 @@ pub const SITES: &[&[Site]] = &[
     run_gate::SITES,
     handover::SITES,
     lazy_start::SITES,
+    door::SITES,
 ];

@@ -8,6 +8,7 @@ mod countdown;
 mod deque;
 mod deque_machine;
 mod deque_zoo;
+mod door;
 mod event_count;
 mod event_log;
 mod explore;
@@ -66,6 +67,8 @@ mod task_state;
 mod worker_loop;
 #[path = "../zoo/wrong_deque.rs"]
 mod wrong_deque;
+#[path = "../zoo/wrong_doors.rs"]
+mod wrong_doors;
 #[path = "../zoo/wrong_homes.rs"]
 mod wrong_homes;
 #[path = "../zoo/wrong_log.rs"]

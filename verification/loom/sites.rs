@@ -4,8 +4,8 @@ use crate::model::Model;
 use crate::mpmc::Layout::AllSpawned;
 use crate::steal_deque::Layout::{OwnerOnMain, OwnerSpawned};
 use crate::{
-    arrivals, completion, countdown, deque, event_count, event_log, free_list, handover, lazy_start, parker, queue,
-    run_gate, run_queue, task_state,
+    arrivals, completion, countdown, deque, door, event_count, event_log, free_list, handover, lazy_start, parker,
+    queue, run_gate, run_queue, task_state,
 };
 use std::sync::atomic::Ordering::{self, *};
 use vgpu_pool::protocol::SITES;
@@ -87,6 +87,7 @@ fn killers() -> Vec<Killer> {
         Killer("handover.ABANDON", &[Acquire, Release, Relaxed], handover::ABANDON),
         Killer("lazy_start.CLAIM", &[Relaxed], lazy_start::START),
         Killer("lazy_start.RELEASE", &[Relaxed], lazy_start::START),
+        Killer("door.GIVE_BACK", &[Acquire, Release, Relaxed], door::VISIT),
     ]
 }
 
