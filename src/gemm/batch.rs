@@ -243,7 +243,7 @@ unsafe fn run_all<T: Element, S: Operand<T>>(
                     return Ok(());
                 }
                 // SAFETY: passed on to the caller.
-                unsafe { run(&product, kernels, tiles) }
+                unsafe { run(product, kernels, tiles) }
             })?;
         }
         Ok(())

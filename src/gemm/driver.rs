@@ -7,21 +7,20 @@
 //! - **Shared columns.** Else the packed B is shared: a first round packs it, a second uses it, and the runner's return between them is
 //!   the only synchronisation. The packing round is also a computing round: packing a panel is part of multiplying it by the first row panel.
 
-use super::blocking::{CacheSizes, Cuts, Extent, PACKED_BYTES, Plan, SERIAL_BELOW, k_block, part};
+use super::blocking::{CacheSizes, Cuts, Extent, PACKED_BYTES, Plan, k_block, part};
 use super::element::Element;
 use super::kernel::{Kernels, Mode, ROUND, Step};
 use super::operand::Operand;
 use super::pack::{APanel, pack_panel};
 use super::problem::{Product, View};
 use super::runner::{Packing, TileRunner};
+use super::small;
 use crate::error::{Error, Result, error};
 use crate::os::alloc::RawBuffer;
 use core::ops::Range;
 
 /// Row panels up to which a B with contiguous rows is used where it lies: it would be packed as often as it is read.
 const UNPACKED_ROW_PANELS: usize = 2;
-/// Multiply-adds up to which a B with contiguous rows is used where it lies: it stays in the caches anyway.
-const UNPACKED_WORK: usize = 1 << 20;
 /// Column panels from which on a panel of an A with contiguous columns is copied.
 const COPY_A_FROM: usize = 4;
 /// Elements of C below which scaling is not shared out.
@@ -82,12 +81,12 @@ impl<T> Place<T> {
 /// # Safety
 /// The matrices of `product` are as [`gemm`](super::gemm) demands, and the CPU has the level of `kernels`.
 pub(super) unsafe fn run<T: Element, S: Operand<T>>(
-    product: &Product<T, S>,
+    product: Product<T, S>,
     kernels: &'static Kernels<T>,
     tiles: &dyn TileRunner,
 ) -> Result<()> {
     // SAFETY: passed on to the caller.
-    unsafe { run_within(PACKED_BYTES, product, kernels, tiles) }
+    unsafe { run_within(PACKED_BYTES, &product, kernels, tiles) }
 }
 
 /// As [`run`], packing about `budget` bytes of B at a time.
@@ -105,7 +104,7 @@ pub(super) unsafe fn run_within<T: Element, S: Operand<T>>(
         if product.only_scales() {
             scale(product, tiles)
         } else {
-            Job::new(upright(product), kernels).run(budget, Held::NONE, tiles)
+            Job::new(product.upright(), kernels).run(budget, Held::NONE, tiles)
         }
     }
 }
@@ -128,7 +127,7 @@ pub(super) unsafe fn run_blocks<T: Element, S: Operand<T>>(
         if product.only_scales() {
             scale(product, tiles)
         } else {
-            Job::with_depth(upright(product), kernels, depth).run(budget, held, tiles)
+            Job::with_depth(product.upright(), kernels, depth).run(budget, held, tiles)
         }
     }
 }
@@ -144,7 +143,7 @@ pub(super) fn room_of_blocks<T: Element, S: Operand<T>>(
     if product.only_scales() {
         return Some(0);
     }
-    let job = Job::with_depth(upright(product), kernels, depth);
+    let job = Job::with_depth(product.upright(), kernels, depth);
     if job.in_place() {
         return Some(0);
     }
@@ -168,10 +167,10 @@ pub(super) fn room_alone<T: Element, S: Operand<T>>(
     kernels: &'static Kernels<T>,
     caches: &CacheSizes,
 ) -> Result<usize> {
-    if product.only_scales() {
+    if product.only_scales() || small::fits(product) {
         return Ok(0);
     }
-    let job = Job::new(upright(product), kernels);
+    let job = Job::new(product.upright(), kernels);
     if job.in_place() {
         return Ok(0);
     }
@@ -193,22 +192,15 @@ pub(super) unsafe fn run_alone<T: Element, S: Operand<T>>(
         // SAFETY: passed on to the caller.
         return unsafe { scale_rows(product, 0..product.m) };
     }
-    let job = Job::new(upright(product), kernels);
+    if small::fits(product) {
+        // SAFETY: passed on to the caller.
+        return unsafe { small::run(product, kernels) };
+    }
+    let job = Job::new(product.upright(), kernels);
     let plan = job.plan(1, caches, PACKED_BYTES);
     for run in 0..plan.column_runs {
         // SAFETY: passed on to the caller.
         unsafe { job.owned(&plan, run, if job.in_place() { core::ptr::null_mut() } else { room }) }
-    }
-}
-
-/// A product with one column, whose A is contiguous in columns, is that with one row of the transposes: then the kernels read
-/// A in whole vectors.
-fn upright<T: Element, S: Operand<T>>(product: &Product<T, S>) -> Product<T, S> {
-    if product.n == 1 && product.m > 1 && product.a.column != 1 && product.c_row == 1 {
-        let (a, b) = (product.b.transposed(), product.a.transposed());
-        Product { m: 1, n: product.m, a, b, c_row: product.m, ..*product }
-    } else {
-        *product
     }
 }
 
@@ -306,13 +298,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
 
     /// Whether B is used where it lies.
     fn in_place(&self) -> bool {
-        let worth = self.rows.count() > UNPACKED_ROW_PANELS && self.work() > UNPACKED_WORK;
-        !S::WIDENED && self.product.b.column == 1 && !worth
-    }
-
-    /// How many multiply-adds it takes.
-    fn work(&self) -> usize {
-        self.product.m.saturating_mul(self.product.n).saturating_mul(self.product.k)
+        !S::WIDENED && self.product.b.column == 1 && self.rows.count() <= UNPACKED_ROW_PANELS
     }
 
     fn plan(&self, workers: usize, caches: &CacheSizes, budget: usize) -> Plan {
@@ -336,12 +322,6 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
     unsafe fn run(&self, budget: usize, held: Held<T>, tiles: &dyn TileRunner) -> Result<()> {
         if self.in_place() {
             let store = Store { first: core::ptr::null_mut(), origin: 0, block: 0, stride: 0 };
-            if self.work() < SERIAL_BELOW {
-                // A plan would take longer than the smallest products.
-                // SAFETY: passed on to the caller.
-                unsafe { self.sweep(0..self.blocks, 0..self.rows.count(), 0..self.columns.count(), store, false) };
-                return Ok(());
-            }
             // SAFETY: passed on to the caller.
             return unsafe { self.run_tiles(store, tiles) };
         }

@@ -36,18 +36,20 @@ pub(super) mod sealed {
 
     /// What only this module can implement.
     pub trait Sealed: Sized {
-        /// The micro-kernels of a level.
+        /// The micro-kernels of a level, which the CPU has if they are to be called.
         fn kernels(level: Level) -> &'static Kernels<Self>;
     }
 }
 
 impl sealed::Sealed for f32 {
+    #[inline]
     fn kernels(level: Level) -> &'static Kernels<f32> {
         kernel::kernels_f32(level)
     }
 }
 
 impl sealed::Sealed for f64 {
+    #[inline]
     fn kernels(level: Level) -> &'static Kernels<f64> {
         kernel::kernels_f64(level)
     }

@@ -37,6 +37,7 @@ mod packed;
 mod pool_runner;
 pub mod problem;
 pub mod runner;
+mod small;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +52,7 @@ pub use problem::{Gemm, Layout, Transpose};
 pub use runner::{Serial, TileRunner};
 
 use crate::error::Result;
+use kernel::Kernels;
 
 /// Computes `C = alpha * op(A) * op(B) + beta * C` on the workers of `tiles`.
 ///
@@ -79,9 +81,10 @@ use crate::error::Result;
 /// assert_eq!(c, [19.0, 22.0, 43.0, 50.0]);
 /// # Ok::<(), vgpu_pool::error::Error>(())
 /// ```
+#[inline]
 pub unsafe fn gemm<T: Element, S: Operand<T>>(product: &Gemm<T, S>, tiles: &dyn TileRunner) -> Result<()> {
-    // SAFETY: passed on to the caller.
-    unsafe { gemm_at(Level::detect(), product, tiles) }
+    // SAFETY: passed on to the caller; the CPU has the level.
+    unsafe { multiply(T::kernels(Level::detect()), product, tiles) }
 }
 
 /// As [`gemm`], with the micro-kernels of a given level; of the portable one where the CPU lacks it.
@@ -96,7 +99,27 @@ pub unsafe fn gemm_at<T: Element, S: Operand<T>>(
     product: &Gemm<T, S>,
     tiles: &dyn TileRunner,
 ) -> Result<()> {
+    // SAFETY: passed on to the caller; the CPU has the level.
+    unsafe { multiply(T::kernels(level.or_portable()), product, tiles) }
+}
+
+/// As [`gemm`], with given micro-kernels.
+///
+/// # Safety
+/// As [`gemm`], and the CPU has the level of `kernels`.
+#[inline]
+unsafe fn multiply<T: Element, S: Operand<T>>(
+    kernels: &'static Kernels<T>,
+    product: &Gemm<T, S>,
+    tiles: &dyn TileRunner,
+) -> Result<()> {
     let product = product.check()?;
     // SAFETY: passed on to the caller.
-    unsafe { driver::run(&product, T::kernels(level), tiles) }
+    unsafe {
+        if small::fits(&product) {
+            small::run(&product, kernels);
+            return Ok(());
+        }
+        driver::run(product, kernels, tiles)
+    }
 }

@@ -86,7 +86,7 @@ impl<T: Element> PackedB<T> {
     /// # Safety
     /// As [`new`](Self::new).
     pub unsafe fn at<S: Operand<T>>(level: Level, source: &PackB<S>, tiles: &dyn TileRunner) -> Result<PackedB<T>> {
-        let kernels = T::kernels(level);
+        let kernels = T::kernels(level.or_portable());
         let n = size("n", "the number of columns of op(B)", source.n)?;
         let k = size("k", "the number of rows of op(B)", source.k)?;
         let from = operand(source.layout, 'B', (source.b, source.trans_b, source.ldb), (k, n), true)?;
@@ -166,7 +166,7 @@ pub unsafe fn gemm_packed<T: Element>(product: &PackedGemm<'_, T>, tiles: &dyn T
     // on to the caller.
     unsafe {
         if packed.layout == Layout::ColMajor || product.only_scales() {
-            return driver::run(&product, packed.kernels, tiles);
+            return driver::run(product, packed.kernels, tiles);
         }
         let depth = k_block(packed.k, T::K_BLOCK);
         let width = packed.n.div_ceil(packed.kernels.lanes) * packed.kernels.lanes;

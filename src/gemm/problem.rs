@@ -2,7 +2,7 @@
 
 use super::element::Element;
 use super::operand::Operand;
-use crate::error::{Result, error};
+use crate::error::{Error, Result, error};
 use core::mem;
 
 /// How a matrix lies in memory. The numbers are those of CBLAS.
@@ -20,16 +20,19 @@ impl Layout {
     ///
     /// # Errors
     /// `InvalidArgument` for any other number.
+    #[inline]
     pub fn from_code(code: i32) -> Result<Layout> {
         match code {
             101 => Ok(Layout::RowMajor),
             102 => Ok(Layout::ColMajor),
-            _ => Err(error!(
-                InvalidArgument,
-                "a matrix layout of {code} was given; pass 101 for row-major or 102 for column-major"
-            )),
+            _ => Err(unknown_layout(code)),
         }
     }
+}
+
+#[cold]
+fn unknown_layout(code: i32) -> Error {
+    error!(InvalidArgument, "a matrix layout of {code} was given; pass 101 for row-major or 102 for column-major")
 }
 
 /// What is done to a matrix before it is multiplied. The numbers are those of CBLAS.
@@ -49,17 +52,23 @@ impl Transpose {
     ///
     /// # Errors
     /// `InvalidArgument` for any other number.
+    #[inline]
     pub fn from_code(code: i32) -> Result<Transpose> {
         match code {
             111 => Ok(Transpose::No),
             112 => Ok(Transpose::Yes),
             113 => Ok(Transpose::Conjugate),
-            _ => Err(error!(
-                InvalidArgument,
-                "a transposition of {code} was given; pass 111 for none, 112 for transposed or 113 for conjugate-transposed"
-            )),
+            _ => Err(unknown_transpose(code)),
         }
     }
+}
+
+#[cold]
+fn unknown_transpose(code: i32) -> Error {
+    error!(
+        InvalidArgument,
+        "a transposition of {code} was given; pass 111 for none, 112 for transposed or 113 for conjugate-transposed"
+    )
 }
 
 /// A product `C = alpha * op(A) * op(B) + beta * C` as the caller states it: C, alpha and beta of type `T`, A and B of type `S`.
@@ -143,7 +152,23 @@ pub(super) struct Product<T, S = T> {
     pub(super) c_row: usize,
 }
 
-impl<T: Element, S> Product<T, S> {
+impl<T: Element, S: Copy> Product<T, S> {
+    /// A product with one column, whose A is contiguous in columns, is that with one row of the transposes: then the kernels read
+    /// A in whole vectors. Any other product is itself.
+    pub(super) fn upright(&self) -> Product<T, S> {
+        if self.n == 1 && self.m > 1 && self.a.column != 1 && self.c_row == 1 {
+            let (a, b) = (self.b.transposed(), self.a.transposed());
+            Product { m: 1, n: self.m, a, b, c_row: self.m, ..*self }
+        } else {
+            *self
+        }
+    }
+
+    /// How many multiply-adds it takes.
+    pub(super) fn work(&self) -> usize {
+        self.m.saturating_mul(self.n).saturating_mul(self.k)
+    }
+
     /// Whether A and B have no part in it: C is empty, or only scaled.
     pub(super) fn only_scales(&self) -> bool {
         self.m == 0 || self.n == 0 || self.k == 0 || self.alpha == T::ZERO
@@ -204,26 +229,67 @@ pub(super) fn operand<S>(
             ));
         }
     }
-    Ok(if stored_in_rows { View { first, row: step, column: 1 } } else { View { first, row: 1, column: step } })
+    Ok(view(layout, (first, trans, ld)))
+}
+
+/// How to walk `op(X)`, of a matrix that was checked.
+#[inline]
+fn view<S>(layout: Layout, (first, trans, ld): (*const S, Transpose, i64)) -> View<S> {
+    let step = ld as usize;
+    if (layout == Layout::RowMajor) == (trans == Transpose::No) {
+        View { first, row: step, column: 1 }
+    } else {
+        View { first, row: 1, column: step }
+    }
 }
 
 impl<T: Element, S: Operand<T>> Gemm<T, S> {
     /// Checks every argument and reduces a column-major product to a row-major one: there the memory of C, read in rows, is
     /// the transpose of C, and that is `op(B)` transposed times `op(A)` transposed.
+    #[inline]
     pub(super) fn check(&self) -> Result<Product<T, S>> {
+        if !self.is_plain() {
+            self.check_each()?;
+        }
+        let (m, n, k, alpha, beta) = (self.m as usize, self.n as usize, self.k as usize, self.alpha, self.beta);
+        let (c, c_row) = (self.c, self.ldc as usize);
+        let a = view(self.layout, (self.a, self.trans_a, self.lda));
+        let b = view(self.layout, (self.b, self.trans_b, self.ldb));
+        Ok(match self.layout {
+            Layout::RowMajor => Product { m, n, k, alpha, a, b, beta, c, c_row },
+            Layout::ColMajor => Product { m: n, n: m, k, alpha, a: b.transposed(), b: a.transposed(), beta, c, c_row },
+        })
+    }
+
+    /// Whether a glance shows that nothing is wrong. The sizes of almost every product are such, and each check by itself takes longer
+    /// than the smallest products.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        /// Sizes whose products cannot overflow.
+        const LARGE: u64 = 1 << 28;
+        let rows = self.layout == Layout::RowMajor;
+        let length = |trans, rows_of, columns| if rows == (trans == Transpose::No) { columns } else { rows_of };
+        let (m, n, k) = (self.m, self.n, self.k);
+        let sizes = [m, n, k, self.lda, self.ldb, self.ldc];
+        size_of::<T>() <= 8
+            && usize::BITS == 64
+            && sizes.into_iter().fold(0, |all, size| all | size as u64) < LARGE
+            && self.lda >= length(self.trans_a, m, k).max(1)
+            && self.ldb >= length(self.trans_b, k, n).max(1)
+            && self.ldc >= length(Transpose::No, m, n).max(1)
+            && !(self.a.is_null() || self.b.is_null() || self.c.is_null())
+    }
+
+    /// Checks every argument.
+    #[cold]
+    fn check_each(&self) -> Result<()> {
         let m = size("m", "the number of rows of C", self.m)?;
         let n = size("n", "the number of columns of C", self.n)?;
         let k = size("k", "the number of products in a sum", self.k)?;
         let reads = m > 0 && n > 0 && self.alpha != T::ZERO;
-        let a = operand(self.layout, 'A', (self.a, self.trans_a, self.lda), (m, k), reads)?;
-        let b = operand(self.layout, 'B', (self.b, self.trans_b, self.ldb), (k, n), reads)?;
-        let c = operand(self.layout, 'C', (self.c.cast_const(), Transpose::No, self.ldc), (m, n), true)?;
-        let (alpha, beta) = (self.alpha, self.beta);
-        Ok(match self.layout {
-            Layout::RowMajor => Product { m, n, k, alpha, a, b, beta, c: self.c, c_row: c.row },
-            Layout::ColMajor => {
-                Product { m: n, n: m, k, alpha, a: b.transposed(), b: a.transposed(), beta, c: self.c, c_row: c.column }
-            }
-        })
+        operand(self.layout, 'A', (self.a, self.trans_a, self.lda), (m, k), reads)?;
+        operand(self.layout, 'B', (self.b, self.trans_b, self.ldb), (k, n), reads)?;
+        operand(self.layout, 'C', (self.c.cast_const(), Transpose::No, self.ldc), (m, n), true)?;
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use super::body::multiply;
 use super::portable::transpose_range;
 use super::vector::Vector;
-use super::{Kernels, Step, table};
+use super::{Kernels, Step, column, table};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
@@ -249,6 +249,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
         table!(entry, __m256, 1, [1 2 3 4 5 6], [1 2]),
         table!(entry, __m256, 2, [1 2 3 4 5 6], [1 2]),
     ],
+    near: &[column!(entry, __m256, 3, [1 2 3 4 5 6], 1), column!(entry, __m256, 3, [1 2 3 4 5 6], 2)],
 };
 
 pub(super) static F64: Kernels<f64> = Kernels {
@@ -261,4 +262,5 @@ pub(super) static F64: Kernels<f64> = Kernels {
         table!(entry, __m256d, 1, [1 2 3 4 5 6], [1 2]),
         table!(entry, __m256d, 2, [1 2 3 4 5 6], [1 2]),
     ],
+    near: &[column!(entry, __m256d, 3, [1 2 3 4 5 6], 1), column!(entry, __m256d, 3, [1 2 3 4 5 6], 2)],
 };

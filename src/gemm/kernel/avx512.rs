@@ -4,7 +4,7 @@
 
 use super::body::multiply;
 use super::vector::Vector;
-use super::{Kernels, Step, table};
+use super::{Kernels, Step, column, table};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
@@ -145,6 +145,12 @@ pub(super) static F32: Kernels<f32> = Kernels {
         table!(entry, __m512, 1, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, __m512, 2, [1 2 3 4 5 6 7 8], [1 2 3]),
     ],
+    near: &[
+        column!(entry, __m512, 3, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], 1),
+        column!(entry, __m512, 3, [1 2 3 4 5 6 7 8 9 10 11 12], 2),
+        column!(entry, __m512, 3, [1 2 3 4 5 6 7 8], 3),
+        column!(entry, __m512, 3, [1 2 3 4 5 6], 4),
+    ],
 };
 
 pub(super) static F64: Kernels<f64> = Kernels {
@@ -156,5 +162,11 @@ pub(super) static F64: Kernels<f64> = Kernels {
         table!(entry, __m512d, 0, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, __m512d, 1, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, __m512d, 2, [1 2 3 4 5 6 7 8], [1 2 3]),
+    ],
+    near: &[
+        column!(entry, __m512d, 3, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], 1),
+        column!(entry, __m512d, 3, [1 2 3 4 5 6 7 8 9 10 11 12], 2),
+        column!(entry, __m512d, 3, [1 2 3 4 5 6 7 8], 3),
+        column!(entry, __m512d, 3, [1 2 3 4 5 6], 4),
     ],
 };

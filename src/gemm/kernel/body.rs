@@ -15,7 +15,7 @@ use super::{Mode, ROUND, Step};
 /// Rounds left when the last row of C has been asked for: enough to cover a fetch from the last-level cache.
 const LEAD: usize = 4;
 
-/// Multiplies an `M`-row panel of A by an `N`-vector panel of B into C, with `M` at most 8 and `N` at most 3.
+/// Multiplies an `M`-row panel of A by an `N`-vector panel of B into C, with `M` at most 16 and `N` at most 4.
 ///
 /// `MODE` is a [`Mode`] as a number. Always inlined: its instructions are those which the calling kernel's features allow.
 ///
@@ -24,11 +24,11 @@ const LEAD: usize = 4;
 #[inline(always)]
 #[expect(unused_assignments, reason = "nothing is loaded through `from` after the last row")]
 pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const MODE: u8>(step: &Step<V::Scalar>) {
-    const { assert!(M >= 1 && M <= 8 && N >= 1 && N <= 3) };
+    const { assert!(M >= 1 && M <= 16 && N >= 1 && N <= 4) };
     /// `$do!(i, ...)` for every row of the tile.
     macro_rules! rows {
         ($do:ident) => {
-            rows!(@ $do, 0 1 2 3 4 5 6 7)
+            rows!(@ $do, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
         };
         (@ $do:ident, $($i:literal)+) => { $(if M > $i { $do!($i); })+ };
     }
@@ -38,6 +38,7 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
             $do!($($i,)? 0);
             if N > 1 { $do!($($i,)? 1); }
             if N > 2 { $do!($($i,)? 2); }
+            if N > 3 { $do!($($i,)? 3); }
         };
     }
     // SAFETY: the caller vouches for the instruction set and for every operand; each access below is one the fields of
@@ -45,8 +46,8 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
     unsafe {
         let mask = V::mask(step.last);
         let zero = V::zero();
-        let none = [zero, zero, zero];
-        let mut acc = [none, none, none, none, none, none, none, none];
+        let none = [zero, zero, zero, zero];
+        let mut acc = [none; 16];
         let (mut a, mut b, mut pack, mut next) = (step.a, step.b, step.pack, step.next);
         let (a_row, a_step, b_step, b_ahead) = (step.a_row, step.a_step, step.b_step, step.b_ahead);
         macro_rules! rank_one {
@@ -60,7 +61,9 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
                         } else {
                             V::load(from)
                         };
-                        V::prefetch(from.wrapping_add(b_ahead));
+                        if MODE != Mode::Near as u8 {
+                            V::prefetch(from.wrapping_add(b_ahead));
+                        }
                         if MODE == Mode::Pack as u8 {
                             row[$j].store(pack.wrapping_add($j * V::LANES));
                         }
@@ -70,7 +73,7 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
                 let mut from = a;
                 macro_rules! multiply_row {
                     ($i:literal) => {
-                        if $i == 4 {
+                        if $i > 0 && $i % 4 == 0 {
                             from = from.wrapping_add(4 * a_row);
                         }
                         let element = V::broadcast(from.wrapping_add($i % 4 * a_row));
@@ -101,7 +104,7 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
         let rounds = step.k / ROUND;
         let first = rounds.saturating_sub(M + LEAD);
         for round in 0..rounds {
-            if round >= first && round < first + M {
+            if MODE != Mode::Near as u8 && round >= first && round < first + M {
                 let line = step.c.wrapping_add((round - first) * step.c_row);
                 macro_rules! fetch {
                     ($j:literal) => {
@@ -111,8 +114,10 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
                 vectors!(fetch);
                 V::prefetch(line.wrapping_add(N * V::LANES - 1));
             }
-            V::prefetch_far(next);
-            next = next.wrapping_add(step.next_step);
+            if MODE != Mode::Near as u8 {
+                V::prefetch_far(next);
+                next = next.wrapping_add(step.next_step);
+            }
             rank_one!();
             rank_one!();
             rank_one!();

@@ -36,6 +36,7 @@ impl Level {
     pub const ALL: [Level; 3] = [Level::Avx512, Level::Avx2, Level::Portable];
 
     /// Whether this CPU runs this level. Feature bits decide, never the CPU's name; the standard library caches them.
+    #[inline]
     pub fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -49,8 +50,14 @@ impl Level {
     }
 
     /// The best level this CPU runs.
+    #[inline]
     pub fn detect() -> Level {
         Level::ALL.into_iter().find(|level| level.is_available()).unwrap_or(Level::Portable)
+    }
+
+    /// This level, or the portable one where the CPU lacks it.
+    pub(super) fn or_portable(self) -> Level {
+        if self.is_available() { self } else { Level::Portable }
     }
 }
 
@@ -100,6 +107,8 @@ pub(super) enum Mode {
     Masked = 1,
     /// As `Masked`, and the panel is also written, padded with zeros to whole vectors, to [`Step::pack`].
     Pack = 2,
+    /// As `Masked`, and nothing is prefetched: everything is in the caches.
+    Near = 3,
 }
 
 /// A micro-kernel.
@@ -130,6 +139,8 @@ pub struct Kernels<T: 'static> {
     pub(super) transpose: Transpose<T>,
     /// `[mode][(rows - 1) * vectors + (vectors - 1)]`.
     table: [&'static [Kernel<T>]; 3],
+    /// `[vectors - 1][rows - 1]`, in [`Mode::Near`]. Tiles of other shapes than those above: here no packed panel is a tile wide.
+    pub(super) near: &'static [&'static [Kernel<T>]],
 }
 
 impl<T: Element> Kernels<T> {
@@ -146,25 +157,31 @@ impl<T: Element> Kernels<T> {
     }
 }
 
-/// The f32 kernels of a level; a level the CPU lacks is the portable one's.
+/// The f32 kernels of a level. Only a CPU with that level may call them.
+#[inline]
 pub(super) fn kernels_f32(level: Level) -> &'static Kernels<f32> {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 if level.is_available() => &avx512::F32,
+        Level::Avx512 => &avx512::F32,
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 if level.is_available() => &avx2::F32,
-        _ => &portable::F32,
+        Level::Avx2 => &avx2::F32,
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx512 | Level::Avx2 => &portable::F32,
+        Level::Portable => &portable::F32,
     }
 }
 
-/// The f64 kernels of a level; a level the CPU lacks is the portable one's.
+/// The f64 kernels of a level. Only a CPU with that level may call them.
+#[inline]
 pub(super) fn kernels_f64(level: Level) -> &'static Kernels<f64> {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 if level.is_available() => &avx512::F64,
+        Level::Avx512 => &avx512::F64,
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 if level.is_available() => &avx2::F64,
-        _ => &portable::F64,
+        Level::Avx2 => &avx2::F64,
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx512 | Level::Avx2 => &portable::F64,
+        Level::Portable => &portable::F64,
     }
 }
 
@@ -179,3 +196,9 @@ macro_rules! table {
     (@flat $entry:ident, $vector:ty, $mode:literal, [$($done:expr,)*] [], $vectors:tt) => { [$($done),*] };
 }
 use table;
+
+/// The body for each number of rows and `$v` vectors.
+macro_rules! column {
+    ($entry:ident, $vector:ty, $mode:literal, [$($row:literal)+], $v:literal) => { &[$($entry::<$vector, $row, $v, $mode>),+] };
+}
+use column;

@@ -5,7 +5,7 @@
 
 use super::body::multiply;
 use super::vector::Vector;
-use super::{Kernels, Step, table};
+use super::{Kernels, Step, column, table};
 use crate::gemm::element::Element;
 use core::array;
 use core::ops::Range;
@@ -128,6 +128,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
         table!(entry, Lanes<f32, 4>, 1, [1 2 3 4], [1 2]),
         table!(entry, Lanes<f32, 4>, 2, [1 2 3 4], [1 2]),
     ],
+    near: &[column!(entry, Lanes<f32, 4>, 3, [1 2 3 4], 1), column!(entry, Lanes<f32, 4>, 3, [1 2 3 4], 2)],
 };
 
 pub(super) static F64: Kernels<f64> = Kernels {
@@ -140,4 +141,5 @@ pub(super) static F64: Kernels<f64> = Kernels {
         table!(entry, Lanes<f64, 2>, 1, [1 2 3 4], [1 2]),
         table!(entry, Lanes<f64, 2>, 2, [1 2 3 4], [1 2]),
     ],
+    near: &[column!(entry, Lanes<f64, 2>, 3, [1 2 3 4], 1), column!(entry, Lanes<f64, 2>, 3, [1 2 3 4], 2)],
 };

@@ -152,6 +152,71 @@ fn without_memory_c_is_untouched() {
 }
 
 #[test]
+fn a_small_product_takes_neither_memory_nor_a_task() {
+    struct Nobody;
+    impl TileRunner for Nobody {
+        fn workers(&self) -> usize {
+            4
+        }
+        fn allocator(&self) -> Allocator {
+            // SAFETY: both functions may be called by anyone.
+            unsafe { Allocator::from_host(nothing, never, core::ptr::null_mut()) }
+        }
+        fn cache_sizes(&self) -> CacheSizes {
+            CacheSizes::default()
+        }
+        fn enter(&self, _: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
+            unreachable!("the pool was entered")
+        }
+        fn for_each_seated(&self, _: usize, _: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
+            unreachable!("a task was made")
+        }
+        fn both(
+            &self,
+            _: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
+            _: &(dyn Fn() -> Result<()> + Sync),
+        ) -> Result<()> {
+            unreachable!("a task was made")
+        }
+    }
+    for (m, n, k) in [(8, 8, 8), (64, 64, 64), (100, 100, 100), (13, 70, 1100), (2, 700, 700), (700, 2, 700)] {
+        for shape in (Shape { pad: 1, ..Shape::plain(m, n, k) }).everywhere() {
+            let mut dice = Dice(2);
+            let case = Case::<f32>::new(shape, 2.0, -1.0, || dice.small());
+            assert_same(&case.run(Level::detect(), &Nobody), &case.naive(), shape);
+        }
+    }
+}
+
+#[test]
+fn small_products_have_the_bits_of_large_ones() {
+    // The whole is packed and shared out; its corner is neither.
+    for (trans_a, trans_b) in [(Transpose::No, Transpose::No), (Transpose::Yes, Transpose::Yes)] {
+        let case = fractions::<f32>(Shape { trans_a, trans_b, ..Shape::plain(130, 150, 700) });
+        for level in levels() {
+            let whole = case.run(level, &Threads::new(2, 1));
+            for (m, n) in [(1, 150), (130, 1), (16, 16), (17, 65), (23, 49), (12, 31)] {
+                let mut corner = case.clone();
+                let mut gemm = corner.gemm();
+                (gemm.m, gemm.n) = (m as i64, n as i64);
+                // SAFETY: the case owns its three matrices, and the corner is a part of each.
+                unsafe { gemm_at(level, &gemm, &Serial::default()) }.unwrap();
+                for i in 0..m {
+                    for j in 0..n {
+                        let at = case.c.index(i, j);
+                        assert_eq!(
+                            corner.c.memory[at].to_bits(),
+                            whole[at].to_bits(),
+                            "{level:?} {m} x {n} at {i}, {j}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn an_error_of_the_runner_is_passed_on() {
     struct Closed;
     impl TileRunner for Closed {
