@@ -6,11 +6,13 @@ use std::process::Command;
 
 fn main() {
     compile_kernels();
+    compile_for_products();
     name_compiler();
     let lock = fs::read_to_string("Cargo.lock").expect("Cargo.lock lies beside Cargo.toml");
     println!("cargo::rerun-if-changed=Cargo.lock");
     for (package, variable) in [
         ("chili", "CHILI_VERSION"),
+        ("gemm", "GEMM_VERSION"),
         ("rayon", "RAYON_VERSION"),
         ("tokio", "TOKIO_VERSION"),
         ("vgpu-pool", "VGPU_POOL_VERSION"),
@@ -40,6 +42,15 @@ fn compile_kernels() {
     sources.sort();
     build.files(sources).compile("vgpu_bench_kernels");
     println!("cargo::rustc-link-lib=m");
+}
+
+/// What the products need of C: the CPUs' limit as the example measures it, and our pool made through the C header.
+fn compile_for_products() {
+    let sources = ["../examples-c/peak.c", "products/pool.c"];
+    for source in sources.iter().chain(&["../examples-c/peak.h", "../include"]) {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    cc::Build::new().files(sources).include("../include").std("c11").compile("vgpu_bench_products");
 }
 
 /// For the report, which names the compiler and the flags of every figure.

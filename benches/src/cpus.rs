@@ -16,6 +16,11 @@ pub fn allowed() -> io::Result<Vec<usize>> {
 
 /// Keeps the calling thread, and those that it starts, on some of them.
 pub fn pin(cpus: &[usize]) -> io::Result<()> {
+    pin_thread(0, cpus)
+}
+
+/// Keeps the thread with the system's number `thread` on some of them; 0 is the calling one.
+pub fn pin_thread(thread: libc::pid_t, cpus: &[usize]) -> io::Result<()> {
     // SAFETY: a set of CPUs is plain bits, of which none is set here.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     for &cpu in cpus {
@@ -23,7 +28,7 @@ pub fn pin(cpus: &[usize]) -> io::Result<()> {
         unsafe { libc::CPU_SET(cpu, &mut set) };
     }
     // SAFETY: the set is as large as is said.
-    match unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } {
+    match unsafe { libc::sched_setaffinity(thread, size_of_val(&set), &raw const set) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

@@ -1,5 +1,6 @@
 //! Every implementation, and which programs it runs.
 
+use super::products::{self, names};
 use super::{Implementation, Role};
 
 const FORKING: &[&str] =
@@ -22,6 +23,9 @@ const GRAPHS: &[&str] = &[
     "wavefront-1us",
 ];
 
+const PRODUCTS: &[&str] = &names(&products::PRODUCTS);
+const DISTURBED: &[&str] = &names(&products::DISTURBED);
+
 const RUST: Implementation = Implementation {
     name: "",
     role: Role::Peer,
@@ -37,12 +41,16 @@ const LIBOMP: Implementation =
     Implementation { binary: "vgpu-bench-libomp", from: "Debian's clang and libomp-dev", ..RUST };
 const LIBGOMP: Implementation = Implementation { binary: "vgpu-bench-libgomp", from: "Debian's g++", ..RUST };
 
+/// What multiplies matrices. All are run by one program, most out of a library that it opens.
+const BLAS: Implementation = Implementation { binary: "vgpu-bench-gemm", from: "this repository", ..RUST };
+
 /// Every implementation, in the order of the report.
 pub const IMPLEMENTATIONS: &[Implementation] = &[
     Implementation {
         name: "vgpu",
         role: Role::Ours,
-        programs: &[FORKING, JOINING, SUBMITTING, IDLING, LOOPS, GRAPHS],
+        programs: &[FORKING, JOINING, SUBMITTING, IDLING, LOOPS, GRAPHS, PRODUCTS, DISTURBED],
+        from: "this repository",
         ..RUST
     },
     Implementation { name: "vgpu-batch", role: Role::Variant, programs: &[&["submit"]], ..RUST },
@@ -104,6 +112,16 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
         from: "Debian's g++",
         ..RUST
     },
+    Implementation { name: "vgpu-caller", role: Role::Variant, serial: true, programs: &[PRODUCTS], ..BLAS },
+    Implementation { name: "mkl", from: "PyPI's mkl", programs: &[PRODUCTS, DISTURBED], ..BLAS },
+    Implementation {
+        name: "openblas",
+        from: "Debian's libopenblas0-pthread",
+        programs: &[PRODUCTS, DISTURBED],
+        ..BLAS
+    },
+    Implementation { name: "blis", from: "Debian's libblis4-openmp", programs: &[PRODUCTS], ..BLAS },
+    Implementation { name: "gemm", from: "crates.io", programs: &[PRODUCTS], ..BLAS },
     Implementation { name: "threads", role: Role::Baseline, programs: &[&["independent"]], ..RUST },
     Implementation { name: "futex", role: Role::Baseline, programs: &[&["wake"]], ..RUST },
     Implementation { name: "futex-pinned", role: Role::Baseline, programs: &[&["wake"]], ..RUST },

@@ -1,9 +1,11 @@
 //! What is measured: the programs with their sizes and known results, and the implementations that run them.
 
 mod implementations;
+mod products;
 mod programs;
 
 pub use implementations::IMPLEMENTATIONS;
+pub use products::{Product, WITHIN_BOUND};
 pub use programs::PROGRAMS;
 
 /// The report a program's rows are in.
@@ -14,10 +16,12 @@ pub enum Family {
     Wake,
     ParallelFor,
     Graph,
+    Gemm,
 }
 
 impl Family {
-    pub const ALL: [Family; 5] = [Family::ForkJoin, Family::Submit, Family::Wake, Family::ParallelFor, Family::Graph];
+    pub const ALL: [Family; 6] =
+        [Family::ForkJoin, Family::Submit, Family::Wake, Family::ParallelFor, Family::Graph, Family::Gemm];
 
     /// The report's file name without its ending.
     pub fn file_stem(self) -> &'static str {
@@ -27,6 +31,7 @@ impl Family {
             Family::Wake => "wake",
             Family::ParallelFor => "parallel_for",
             Family::Graph => "graph",
+            Family::Gemm => "gemm",
         }
     }
 
@@ -37,6 +42,7 @@ impl Family {
             Family::Wake => "Waking, joining two, idling",
             Family::ParallelFor => "Loops",
             Family::Graph => "Task graphs",
+            Family::Gemm => "Matrix products",
         }
     }
 }
@@ -62,7 +68,7 @@ pub enum Scale {
 }
 
 /// A program.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Program {
     pub name: &'static str,
     pub family: Family,
@@ -72,6 +78,7 @@ pub struct Program {
     /// What one unit is, for times per unit.
     pub unit: &'static str,
     pub full: u64,
+    /// 0: a quick run leaves it out.
     pub quick: u64,
     /// The size for implementations that start a thread for each task.
     pub tiny: Option<u64>,
@@ -85,6 +92,10 @@ pub struct Program {
     pub stack_kib: usize,
     /// Threads that need a CPU besides the workers.
     pub outside_threads: usize,
+    /// With fewer workers it says nothing.
+    pub least_workers: usize,
+    /// The file that runs it for every implementation, where it is not the implementation's own.
+    pub binary: Option<&'static str>,
     /// The known result for a size.
     pub expected: fn(u64) -> Option<String>,
     /// The known number of forks for a size.
@@ -92,6 +103,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// The file that runs it for `implementation`.
+    pub fn run_by(&self, implementation: &Implementation) -> &'static str {
+        self.binary.unwrap_or(implementation.binary)
+    }
+
     /// How large `implementation` runs it.
     pub fn size(&self, scale: Scale, implementation: &Implementation) -> u64 {
         let size = match scale {
@@ -126,7 +142,7 @@ pub struct Implementation {
     /// The implementation that this is another way of using. Where one is compared with a peer it is compared with the peer's
     /// best way.
     pub way_of: Option<&'static str>,
-    /// The file that runs it, beside the driver or among the C++ peers.
+    /// The file that runs it, beside the driver or among the C++ peers, but for programs that have one of their own.
     pub binary: &'static str,
     /// The programs it runs, kind by kind.
     pub programs: &'static [&'static [&'static str]],

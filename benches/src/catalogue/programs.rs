@@ -1,12 +1,13 @@
 //! Every program, with its sizes and what is known of its result.
 
+use super::products::{DISTURBED, PRODUCTS, joined};
 use super::{Family, Kind, Program};
 
 const STACK_KIB: usize = 16 << 10;
 const DEEP_STACK_KIB: usize = 512 << 10;
 
 /// A program that forks and joins, for the fields in which most are alike.
-const BASE: Program = Program {
+pub(super) const BASE: Program = Program {
     name: "",
     family: Family::ForkJoin,
     kind: Kind::Duration,
@@ -20,6 +21,8 @@ const BASE: Program = Program {
     scored: false,
     stack_kib: STACK_KIB,
     outside_threads: 0,
+    least_workers: 1,
+    binary: None,
     expected: |_| None,
     forks: |_| None,
 };
@@ -41,7 +44,12 @@ const GRAPH_BUILT: Program = Program { full: 64 * VERTICES, ..GRAPH };
 const GRAPH_WORKING: Program = Program { full: 32 * VERTICES, ..GRAPH };
 
 /// Every program, in the order of the report.
-pub const PROGRAMS: &[Program] = &[
+pub static PROGRAMS: &[Program] = &joined::<{ POOLS.len() + MULTIPLIERS.len() }>(POOLS, MULTIPLIERS);
+
+const MULTIPLIERS: &[Program] = &joined::<{ PRODUCTS.len() + DISTURBED.len() }>(&PRODUCTS, &DISTURBED);
+
+/// What is run on pools of all kinds.
+const POOLS: &[Program] = &[
     Program {
         name: "fib",
         title: "fib(n): two calls forked, no cut-off",

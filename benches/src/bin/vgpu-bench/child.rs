@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
-use vgpu_bench::catalogue::Implementation;
+use vgpu_bench::catalogue::{Implementation, Program};
 use vgpu_bench::cpus;
 use vgpu_bench::sample::Sample;
 
@@ -37,13 +37,32 @@ impl Launcher {
         self.cpus.len()
     }
 
-    pub fn find(&self, implementation: &Implementation) -> Option<PathBuf> {
-        self.folders.iter().map(|folder| folder.join(implementation.binary)).find(|path| path.is_file())
+    fn find(&self, binary: &str) -> Option<PathBuf> {
+        self.folders.iter().map(|folder| folder.join(binary)).find(|path| path.is_file())
+    }
+
+    /// What an implementation lacks to run a program, in words.
+    pub fn lacks(&self, program: &Program, implementation: &Implementation) -> Option<String> {
+        let Implementation { name, from, .. } = implementation;
+        let binary = program.run_by(implementation);
+        let Some(path) = self.find(binary) else {
+            return Some(format!("{name}: {binary} was not built; it is made from {from}"));
+        };
+        // One that runs all implementations opens their libraries, and knows which of them are there.
+        program.binary?;
+        let mut command = Command::new(path);
+        command.args(["--has", name]);
+        let reason = match self.finish(command) {
+            Ok((status, _, _)) if status.success() => return None,
+            Ok((status, _, errors)) => errors.lines().last().map_or_else(|| status.to_string(), str::to_owned),
+            Err(error) => error,
+        };
+        Some(format!("{name}: {reason}; it comes from {from}"))
     }
 
     /// Takes one sample, or says why there is none.
     pub fn run(&self, cell: &Cell, count: bool) -> Result<Finished, String> {
-        let binary = self.find(cell.implementation).ok_or("it is not built")?;
+        let binary = self.find(cell.program.run_by(cell.implementation)).ok_or("it is not built")?;
         let threads = cell.workers + cell.program.outside_threads;
         let cpus = self.cpus[..threads.min(self.cpus.len())].to_vec();
         let mut command = Command::new(binary);
@@ -104,8 +123,8 @@ fn set_environment(command: &mut Command, cell: &Cell) {
     command.env("RUST_MIN_STACK", (stack_kib << 10).to_string());
     command.env("OMP_STACKSIZE", format!("{stack_kib}k"));
     command.env("OMP_DYNAMIC", "false");
-    // Threads are bound where there is a CPU for each.
-    if cell.program.outside_threads == 0 {
+    // Threads are bound where there is a CPU for each. A program that opens libraries binds their threads itself.
+    if cell.program.outside_threads == 0 && cell.program.binary.is_none() {
         command.env("OMP_PROC_BIND", "close").env("OMP_PLACES", "threads");
     }
 }

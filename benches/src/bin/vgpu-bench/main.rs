@@ -9,6 +9,7 @@ mod markdown;
 mod outcome;
 mod page;
 mod plan;
+mod product_tables;
 mod progress;
 mod row;
 mod score;

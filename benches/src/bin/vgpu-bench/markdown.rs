@@ -1,11 +1,12 @@
 //! The tables as Markdown, and their place in a document.
 
+use crate::product_tables;
 use crate::row::Report;
 use crate::tables::{self, Table};
 use std::fmt::Write;
 use std::path::Path;
 use std::{fs, io};
-use vgpu_bench::catalogue::PROGRAMS;
+use vgpu_bench::catalogue::{Family, PROGRAMS};
 
 const BEGIN: &str = "<!-- tables: begin -->";
 const END: &str = "<!-- tables: end -->";
@@ -54,12 +55,16 @@ pub fn tables(report: &Report) -> String {
     write_table(&mut text, &tables::of_scores(report));
     text.push('\n');
     write_table(&mut text, &tables::of_means(report));
-    for program in PROGRAMS {
+    for program in PROGRAMS.iter().filter(|program| program.family != Family::Gemm) {
         let table = tables::of_program(report, program);
         if !table.lines.is_empty() {
             let _ = writeln!(text, "\n### {}: {}\n", program.name, program.title);
             write_table(&mut text, &table);
         }
+    }
+    for (title, table) in product_tables::all(report) {
+        let _ = writeln!(text, "\n### GEMM: {title}\n");
+        write_table(&mut text, &table);
     }
     for (title, list) in report.lists() {
         if !list.is_empty() {

@@ -109,9 +109,15 @@ impl Outcome {
             units,
             ratio_to_best: None,
             samples_s: figures,
+            gflops: None,
+            peak_share: None,
+            error: None,
             extra: self.extra(),
             latencies: Vec::new(),
         };
+        row.gflops = row.extra.remove("gflops");
+        row.peak_share = row.extra.remove("peak_share");
+        row.error = row.extra.remove("error");
         if program.kind == Kind::Duration && units > 0 {
             row.extra.insert("ns_per_unit".to_owned(), row.median_s * 1e9 / units as f64);
         }

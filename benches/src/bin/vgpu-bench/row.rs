@@ -27,6 +27,14 @@ pub struct Row {
     /// By the best of the ranked rows with the same program and number of workers.
     pub ratio_to_best: Option<f64>,
     pub samples_s: Vec<f64>,
+    /// For matrix products: how many thousand million operations a second, of which share of what the CPUs could have done at that
+    /// moment, and the largest error found by `eps * sum |a||b|`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gflops: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_share: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
     #[serde(default)]
     pub extra: BTreeMap<String, f64>,
     /// For programs that measure latencies: quantiles, and the latencies there.
@@ -210,4 +218,31 @@ fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> io::Result<T> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let text = fs::read_to_string(path).map_err(named)?;
     serde_json::from_str(&text).map_err(|error| named(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn keys(mut further: Value) -> Vec<String> {
+        let mut row = json!({
+            "program": "sgemm_64x64x64", "workers": 1, "impl": "vgpu", "version": "", "median_s": 1.0, "min_s": 1.0, "max_s": 1.0,
+            "cpu_s": 1.0, "rss_kib": 1, "size": 64, "units": 1, "ratio_to_best": 1.0, "samples_s": [1.0],
+        });
+        row.as_object_mut().unwrap().append(further.as_object_mut().unwrap());
+        let row: Row = serde_json::from_value(row).unwrap();
+        serde_json::to_value(row).unwrap().as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn a_product_has_three_keys_that_other_rows_lack() {
+        let shared = keys(json!({}));
+        for key in ["program", "workers", "impl", "version", "median_s", "min_s", "max_s", "cpu_s", "rss_kib"] {
+            assert!(shared.iter().any(|other| other == key), "{key}");
+        }
+        let mut of_product = keys(json!({ "gflops": 1.0, "peak_share": 0.9, "error": 0.1 }));
+        of_product.retain(|key| !shared.contains(key));
+        assert_eq!(of_product, ["error", "gflops", "peak_share"]);
+    }
 }

@@ -63,7 +63,7 @@ pub fn of_program(report: &Report, program: &Program) -> Table {
                     time(row.min_s),
                     time(row.max_s),
                     ratio(row),
-                    per_unit(program, row),
+                    row.gflops.map_or_else(|| per_unit(program, row), |gflops| format!("{gflops:.1} GFLOPS")),
                     speed_up(report, row).map_or_else(String::new, |speed| format!("{speed:.2}")),
                     time(row.cpu_s),
                     memory(row.rss_kib as f64),

@@ -125,7 +125,11 @@ impl Loops for Vgpu {
     }
 
     fn each(&self, caller: &Worker, count: usize, item: impl Fn(usize) + Send + Sync) {
-        parallel::for_range_on(caller, 0..count, 0, |_, piece| Ok(piece.for_each(&item))).expect("no piece fails");
+        parallel::for_range_on(caller, 0..count, 0, |_, piece| {
+            piece.for_each(&item);
+            Ok(())
+        })
+        .expect("no piece fails");
     }
 }
 
@@ -181,8 +185,11 @@ impl Loops for VgpuOutside {
     }
 
     fn each(&self, (): (), count: usize, item: impl Fn(usize) + Send + Sync) {
-        parallel::for_range(Some(&self.0.0), 0..count, 0, |_, piece| Ok(piece.for_each(&item)))
-            .expect("no piece fails");
+        parallel::for_range(Some(&self.0.0), 0..count, 0, |_, piece| {
+            piece.for_each(&item);
+            Ok(())
+        })
+        .expect("no piece fails");
     }
 }
 

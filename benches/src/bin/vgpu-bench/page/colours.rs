@@ -21,6 +21,10 @@ pub(super) fn of(implementation: &str) -> RGBColor {
         "libgomp" | "libgomp-static" => RGBColor(120, 53, 15),
         "libgomp-dynamic" => RGBColor(164, 104, 70),
         "libgomp-guided" => RGBColor(204, 158, 130),
+        "mkl" => RGBColor(13, 148, 136),
+        "openblas" => RGBColor(21, 128, 61),
+        "blis" => RGBColor(120, 53, 15),
+        "gemm" => RGBColor(217, 119, 6),
         "std-async" => RGBColor(202, 164, 8),
         ours if ours.starts_with("vgpu") => RGBColor(126, 162, 236),
         // What is no pool at all.

@@ -6,7 +6,7 @@ use crate::row::{Report, Row};
 use crate::score::{OURS, speed_up, worker_counts};
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
-use vgpu_bench::catalogue::Program;
+use vgpu_bench::catalogue::{Product, Program};
 
 const SIZE: (u32, u32) = (540, 320);
 /// The rarest latency that is drawn: one in this many.
@@ -52,6 +52,40 @@ pub(super) fn latencies(report: &Report, program: &Program, workers: usize) -> O
     draw_logarithmic(&mut svg, &curves).ok()?;
     let caption = "Latency in us: at 2 the median, at 10 what one in ten exceeds, at 100 what one in a hundred does.";
     Some(figure(&(svg + &legend(&curves)), &format!("{}, workers: {workers}. {caption}", program.name)))
+}
+
+/// The share of the peak over the size of cubes, which is on a logarithmic scale.
+pub(super) fn peak_shares(report: &Report, is_double: bool, workers: usize) -> Option<String> {
+    let cube = |row: &Row| {
+        Product::parse(&row.program)
+            .filter(|product| product.is_double == is_double && product.is_cube() && !product.is_disturbed)
+    };
+    let is_shown = |row: &Row| row.workers == workers && cube(row).is_some();
+    let point = |row: &&Row| Some((cube(row)?.m as f64, row.peak_share? * 100.0));
+    let curves = curves(report, is_shown, |rows| rows.iter().filter_map(point).collect());
+    let sizes = || curves.iter().flat_map(|curve| &curve.points).map(|point| point.0);
+    let (least, most) = (sizes().min_by(f64::total_cmp)?, sizes().max_by(f64::total_cmp)?);
+    let mut svg = String::new();
+    draw_shares(&mut svg, &curves, least, most).ok()?;
+    let caption = "Per cent of what the multiply-add units could do at that moment, over the size of square matrices.";
+    let of_type = if is_double { "f64" } else { "f32" };
+    Some(figure(&(svg + &legend(&curves)), &format!("{of_type}, workers: {workers}. {caption}")))
+}
+
+fn draw_shares(svg: &mut String, curves: &[Curve], least: f64, most: f64) -> Drawn {
+    let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    let mut chart = chart(&area).build_cartesian_2d((least..most).log_scale().base(2.0), 0.0..100.0)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(FAINT)
+        .x_desc("rows and columns")
+        .x_label_formatter(&|size| format!("{size:.0}"))
+        .y_label_formatter(&|share| format!("{share:.0} %"))
+        .draw()?;
+    draw_curves(&mut chart, curves)?;
+    area.present()?;
+    Ok(())
 }
 
 /// The curves with more than one point, of the rows that are shown.

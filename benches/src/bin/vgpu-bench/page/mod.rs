@@ -4,6 +4,7 @@ mod bars;
 mod colours;
 mod curves;
 
+use crate::product_tables;
 use crate::row::Report;
 use crate::score::worker_counts;
 use crate::tables::{self, Table};
@@ -82,6 +83,9 @@ fn family(page: &mut String, report: &Report, family: Family) {
         return;
     }
     let _ = writeln!(page, "<h2>{}</h2>", family.title());
+    if family == Family::Gemm {
+        products(page, report);
+    }
     for program in programs {
         let _ = writeln!(page, "<h3><code>{}</code> {}</h3>\n<div class=\"row\">", program.name, escape(program.title));
         for workers in worker_counts(report) {
@@ -99,6 +103,21 @@ fn family(page: &mut String, report: &Report, family: Family) {
         page.push_str("</div>\n<details><summary>Numbers</summary>\n");
         table(page, &tables::of_program(report, program));
         page.push_str("</details>\n");
+    }
+}
+
+/// What all sizes say together.
+fn products(page: &mut String, report: &Report) {
+    page.push_str("<div class=\"row\">\n");
+    for is_double in [false, true] {
+        for workers in worker_counts(report) {
+            page.push_str(&curves::peak_shares(report, is_double, workers).unwrap_or_default());
+        }
+    }
+    page.push_str("</div>\n<p>GFLOPS, and the share of what the multiply-add units could do at that moment. The error is by eps * sum |a||b|.</p>\n");
+    for (title, of_products) in product_tables::all(report) {
+        let _ = writeln!(page, "<h3>{title}</h3>");
+        table(page, &of_products);
     }
 }
 

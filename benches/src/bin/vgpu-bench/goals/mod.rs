@@ -1,5 +1,7 @@
 //! What the pool is to reach, and whether it did in this run. Goals are ratios to peers, or to the machine, within the run.
 
+mod products;
+
 use crate::row::{Report, Row};
 use crate::score::{OURS, best_way, geometric_mean, speed_up, worker_counts};
 use vgpu_bench::catalogue::{Family, PROGRAMS};
@@ -34,6 +36,7 @@ pub fn goals(report: &Report) -> Vec<Goal> {
     idling(report, &mut goals);
     loops(report, &mut goals);
     graphs(report, &mut goals);
+    products::add(report, &mut goals);
     goals
 }
 
@@ -46,6 +49,18 @@ fn at_most(what: impl Into<String>, figures: Option<(f64, f64)>, show: impl Fn(f
             |(value, limit)| format!("{} (limit {})", show(value), show(limit)),
         ),
         is_met: figures.map(|(value, limit)| value <= limit),
+    }
+}
+
+/// A figure that is to reach a limit.
+fn at_least(what: impl Into<String>, figures: Option<(f64, f64)>, show: impl Fn(f64) -> String) -> Goal {
+    Goal {
+        what: what.into(),
+        measured: figures.map_or_else(
+            || "not measured".to_owned(),
+            |(value, limit)| format!("{} (at least {})", show(value), show(limit)),
+        ),
+        is_met: figures.map(|(value, limit)| value >= limit),
     }
 }
 
