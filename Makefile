@@ -74,6 +74,8 @@ help:
 	@echo 'make test-shim  libvgpu_blas.so: its C test, and NumPy on it'
 	@echo 'make test-python  the Python package: built, installed into an environment of its own, tested there'
 	@echo 'make test-adapters  the adapters for other libraries, with the headers that the system has'
+	@echo 'make test-adapter-hosts  Box2D, Jolt, PhysX tasks and oneDNN built from the crates that carry them, and run on a pool; 40 minutes at first'
+	@echo '                HOSTS="box2d physx" takes some of them: these build in a minute'
 	@echo 'make asan       the C tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make valgrind   the C examples, and the C and C++ tests that are not long, under valgrind; make valgrind-all: every one'
 	@echo 'make verify     the models under loom and shuttle; prints what they found, writes verification/README.md'
@@ -206,7 +208,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.a '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_blas.so '$(DESTDIR)$(PREFIX)/$(LIBDIR)/'libvgpu_pool.so \
 	    '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME)' '$(DESTDIR)$(PREFIX)/$(LIBDIR)/$(SONAME).'*
 
-.PHONY: deb abi abi-update test-adapters docs fuzz fuzz-plant
+.PHONY: deb abi abi-update test-adapters test-adapter-hosts docs fuzz fuzz-plant
 # Two Debian packages, in $(TARGET)/deb.
 deb: lib
 	@scripts/deb.sh $(TARGET)/deb
@@ -321,6 +323,9 @@ $(TESTS_DIR)/adapter_%_test: tests/adapters/%_test.cpp $(wildcard tests/adapters
 
 $(TESTS_DIR)/adapter_standins_alone_test: tests/adapters/standins_test.cpp $(wildcard tests/cpp/*.hpp) $(LIBRARY)
 	$(COMPILE_ADAPTER) -DBOX2D_TASKS_ALONE
+
+test-adapter-hosts: $(LIBRARY)
+	@CXX='$(CXX)' CC='$(CC)' scripts/adapter_hosts.sh $(TARGET) $(WARNINGS) -Werror -I$(TARGET)/include -- $(HOSTS)
 
 valgrind: examples $(addprefix $(TESTS_DIR)/,$(C_TESTS))
 	@scripts/valgrind.sh $(EX) $(addprefix $(TESTS_DIR)/,$(C_TESTS))

@@ -6,7 +6,8 @@
  *     b2WorldDef def = b2DefaultWorldDef();
  *     tasks.connect(def);
  *
- * Untested: Debian has version 2, which knows no tasks. It is compiled and run against stand-ins for both interfaces.
+ * Debian has version 2, which knows no tasks. `make test-adapter-hosts` runs it in the Box2D 3 that the crate boxdd-sys 0.6.0 carries, where
+ * tasks come alone; `make test` against stand-ins for both interfaces.
  */
 #ifndef VGPU_POOL_ADAPTERS_BOX2D_HPP
 #define VGPU_POOL_ADAPTERS_BOX2D_HPP
@@ -41,10 +42,11 @@ class box2d_tasks {
     template <typename Task> static void *start(Task *task, int items, int least, void *context, box2d_tasks &self) {
         const pool_ref pool = self.pool_;
         const auto all = [pool, task, items, least, context] {
-            pool.parallel_for(
-                static_cast<std::size_t>(items),
-                [task, context](worker w, std::size_t begin, std::size_t end) { call(task, begin, end, w.index(), context); },
-                static_cast<std::size_t>(least > 1 ? least : 1));
+            const auto some = [task, context](worker w, std::size_t begin, std::size_t end) { call(task, begin, end, w.index(), context); };
+            if (items == 1) {
+                return some(pool.current_worker(), 0, 1);
+            }
+            pool.parallel_for(static_cast<std::size_t>(items), some, static_cast<std::size_t>(least > 1 ? least : 1));
         };
         future<void> done = pool.try_submit(all);
         if (done.valid()) {

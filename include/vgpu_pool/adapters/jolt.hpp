@@ -5,7 +5,7 @@
  *     vgpu::jolt_jobs jobs(pool, JPH::cMaxPhysicsBarriers);
  *     physics.Update(step, 1, &temp_allocator, &jobs);
  *
- * Written for Jolt 5. Untested: no registry has Jolt. It is compiled and run against a stand-in for the interface.
+ * For Jolt 5: `make test-adapter-hosts` runs it in the one that the crate joltc-sys 0.3.1 carries; `make test` against a stand-in.
  */
 #ifndef VGPU_POOL_ADAPTERS_JOLT_HPP
 #define VGPU_POOL_ADAPTERS_JOLT_HPP

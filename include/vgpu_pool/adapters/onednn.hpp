@@ -5,7 +5,8 @@
  *     vgpu::onednn_pool threads(pool);
  *     dnnl::stream stream = dnnl::threadpool_interop::make_stream(engine, &threads);
  *
- * Compiled and run against the interface of oneDNN 2.6; Debian's oneDNN itself is built for OpenMP and cannot take it.
+ * Debian's oneDNN is built for OpenMP and cannot take it: `make test` runs it against the interface alone, that of version 2.6.
+ * `make test-adapter-hosts` builds version 3.14 for a thread pool, from the sources that the crate onednn-src 0.1.22 carries, and runs it there.
  */
 #ifndef VGPU_POOL_ADAPTERS_ONEDNN_HPP
 #define VGPU_POOL_ADAPTERS_ONEDNN_HPP

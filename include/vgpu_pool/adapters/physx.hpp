@@ -5,7 +5,8 @@
  *     vgpu::physx_dispatcher dispatcher(pool);
  *     sceneDesc.cpuDispatcher = &dispatcher;
  *
- * Written for PhysX 4 and 5. Untested: no registry has PhysX. It is compiled and run against a stand-in for the interface.
+ * Written for PhysX 4 and 5: `make test-adapter-hosts` runs it under the task manager of the PhysX 5 that the crate physx-sys 0.11.5
+ * carries, without a scene; `make test` against a stand-in.
  */
 #ifndef VGPU_POOL_ADAPTERS_PHYSX_HPP
 #define VGPU_POOL_ADAPTERS_PHYSX_HPP
