@@ -112,7 +112,6 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
         from: "Debian's g++",
         ..RUST
     },
-    Implementation { name: "vgpu-caller", role: Role::Variant, serial: true, programs: &[PRODUCTS], ..BLAS },
     Implementation { name: "mkl", from: "PyPI's mkl", programs: &[PRODUCTS, DISTURBED], ..BLAS },
     Implementation {
         name: "openblas",

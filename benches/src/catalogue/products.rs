@@ -79,19 +79,11 @@ const BASE: Program = Program {
     ..super::programs::BASE
 };
 
-const DISTURBED_BASE: Program = Program { most_rounds: 5, least_workers: 2, ..BASE };
+const DISTURBED_BASE: Program = Program { least_workers: 2, ..BASE };
 
-/// How often the larger ones are measured, each of which takes seconds for all peers together.
-const fn most_rounds(rounds: usize, m: usize, n: usize, k: usize) -> usize {
-    let work = m as u64 * n as u64 * k as u64;
-    let most = if work < 2_000_000_000 {
-        7
-    } else if work < 20_000_000_000 {
-        5
-    } else {
-        3
-    };
-    if most < rounds { most } else { rounds }
+/// How often one is measured: for the largest a round takes a minute.
+const fn most_rounds(m: usize, n: usize, k: usize) -> usize {
+    if m as u64 * n as u64 * k as u64 > 20_000_000_000 { 3 } else { 5 }
 }
 
 macro_rules! product {
@@ -100,7 +92,7 @@ macro_rules! product {
             name: concat!($letter, "gemm_", $m, "x", $n, "x", $k, $suffix),
             title: concat!("C of ", $m, " x ", $n, ", k = ", $k, ", ", $type, $where),
             quick: $quick,
-            most_rounds: most_rounds($base.most_rounds, $m, $n, $k),
+            most_rounds: most_rounds($m, $n, $k),
             ..$base
         }
     };

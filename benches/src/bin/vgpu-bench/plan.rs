@@ -189,7 +189,7 @@ mod tests {
             let of_count = cells.iter().filter(|cell| cell.workers == workers);
             of_count.map(|cell| cell.implementation.name).collect::<Vec<_>>()
         };
-        assert_eq!(names(alone, 1), ["vgpu", "vgpu-caller", "mkl", "openblas", "gemm"]);
+        assert_eq!(names(alone, 1), ["vgpu", "mkl", "openblas", "gemm"]);
         assert_eq!(names(alone, 2), ["vgpu", "mkl", "openblas", "gemm"]);
         assert!(names(beside_hog, 1).is_empty());
         assert_eq!(names(beside_hog, 2), ["vgpu", "mkl", "openblas"]);

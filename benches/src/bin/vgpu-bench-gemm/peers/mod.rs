@@ -49,7 +49,6 @@ impl<T: Element> Peer<T> {
 pub fn open<T: Element>(implementation: &str, workers: usize, pinned: bool) -> Result<Peer<T>, String> {
     match implementation {
         "vgpu" => vgpu::open(workers, pinned),
-        "vgpu-caller" => vgpu::open(0, pinned),
         "openblas" => cblas::openblas(workers),
         "blis" => cblas::blis(workers),
         "mkl" => cblas::mkl(workers),

@@ -4,7 +4,6 @@ use super::{Multiply, Operands, Peer};
 use crate::library::Library;
 use crate::matrix::Element;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::ptr;
 use vgpu_bench::catalogue::Product;
 
 const ROW_MAJOR: i32 = 101;
@@ -41,19 +40,18 @@ unsafe extern "C" {
 
 struct Vgpu<T> {
     library: Library,
-    /// Null: products are computed on the caller.
     pool: *mut c_void,
     gemm: Gemm<T>,
 }
 
-/// With a pool of so many workers, or with none for 0.
+/// With a pool of so many workers.
 pub(super) fn open<T: Element>(workers: usize, pinned: bool) -> Result<Peer<T>, String> {
     let library = Library::open(&["libvgpu_pool.so"])?;
     let version = format!("vgpu-pool {}", library.says("vgpu_version_string").unwrap_or_default());
     // SAFETY: that is the function's type in vgpu_pool.h.
     let gemm = unsafe { library.function(&format!("vgpu_{}gemm", T::LETTER)) }?;
-    let pool = if workers == 0 { ptr::null_mut() } else { make_pool(&library, workers, pinned)? };
-    Ok(Peer { version, pins_itself: workers > 0, library: Box::new(Vgpu { library, pool, gemm }) })
+    let pool = make_pool(&library, workers, pinned)?;
+    Ok(Peer { version, pins_itself: true, library: Box::new(Vgpu { library, pool, gemm }) })
 }
 
 fn make_pool(library: &Library, workers: usize, pinned: bool) -> Result<*mut c_void, String> {
@@ -73,7 +71,7 @@ impl<T: Element> Multiply<T> for Vgpu<T> {
     fn multiply(&self, operands: &mut Operands<T>) -> Result<(), String> {
         let Product { m, n, k, .. } = operands.product;
         let [m, n, k] = [m, n, k].map(|length| length as i64);
-        // SAFETY: the matrices are as large as is said, C is nobody else's, and the pool is this library's or null.
+        // SAFETY: the matrices are as large as is said, C is nobody else's, and the pool is this library's.
         let status = unsafe {
             (self.gemm)(
                 self.pool,

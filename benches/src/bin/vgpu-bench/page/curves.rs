@@ -142,7 +142,8 @@ fn draw_logarithmic(svg: &mut String, curves: &[Curve]) -> Drawn {
 
 fn chart<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     let mut chart = ChartBuilder::on(area);
-    chart.margin(8).x_label_area_size(32).y_label_area_size(52);
+    // The last number of an axis reaches beyond it.
+    chart.margin(8).margin_right(18).x_label_area_size(32).y_label_area_size(52);
     chart
 }
 
