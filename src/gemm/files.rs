@@ -275,8 +275,23 @@ impl<T: Element> Whole<T> {
     fn memory(&self, pieces: &Pieces, tiles: &dyn TileRunner) -> Option<usize> {
         let panels = pieces.rows.checked_add(pieces.columns)?.checked_mul(pieces.deep)?.checked_mul(2)?;
         let elements = pieces.rows.checked_mul(pieces.columns)?.checked_add(panels)?;
-        let packed = room_of_blocks(self.depth, pieces.packs, &self.product(pieces), self.kernels, tiles)?;
-        elements.checked_mul(size_of::<T>())?.checked_add(packed)
+        elements.checked_mul(size_of::<T>())?.checked_add(self.packed(pieces, tiles)?)
+    }
+
+    /// Bytes of packed panels: as many as any step takes. The last ones are smaller, and may take more, since they are cut otherwise.
+    fn packed(&self, pieces: &Pieces, tiles: &dyn TileRunner) -> Option<usize> {
+        let sizes =
+            |total: usize, step: usize| [step, total.checked_rem(step).filter(|&rest| rest > 0).unwrap_or(step)];
+        let mut most = 0;
+        for rows in sizes(self.m, pieces.rows) {
+            for columns in sizes(self.n, pieces.columns) {
+                for deep in sizes(self.k, pieces.deep) {
+                    let product = self.product(&Pieces { rows, columns, deep, ..*pieces });
+                    most = most.max(room_of_blocks(self.depth, pieces.packs, &product, self.kernels, tiles)?);
+                }
+            }
+        }
+        Some(most)
     }
 
     /// What a choice costs in elements to read: those of A and B, as often as they are read; as much as 4 KiB more for each call; and
@@ -360,8 +375,7 @@ impl<T: Element> Whole<T> {
     ) -> Result<()> {
         let (a, b) = if self.k == 0 { (0, 0) } else { pieces.panels() };
         // One block of memory for everything and all steps: freeing and taking it anew would leave the allocator with more.
-        let packed = room_of_blocks(self.depth, pieces.packs, &self.product(pieces), self.kernels, tiles);
-        let packed = packed.unwrap_or(0) / size_of::<T>();
+        let packed = self.packed(pieces, tiles).unwrap_or(0) / size_of::<T>();
         let room = [pieces.rows * pieces.columns, 2 * a, 2 * b, packed];
         let memory = buffer::<T>(tiles, Some(room.iter().sum()))?;
         let c = Place(memory.as_ptr().cast::<T>());

@@ -1,4 +1,4 @@
-//! The micro-kernels: one description, one body, three instruction sets.
+//! The micro-kernels: one description, one body, four instruction sets.
 //!
 //! A micro-kernel multiplies a panel of A (up to [`Kernels::rows`] rows) by a panel of B (up to [`Kernels::vectors`]
 //! vectors of columns) over one block of k and adds the product to C. The whole product stays in registers, as in Goto
@@ -7,7 +7,7 @@
 //! and vectors, so that the edges of C run exact kernels and compute no padding.
 //!
 //! Every kernel forms an element as `acc = fma(a[p], b[p], acc)` for p upwards from an `acc` of zero, then
-//! `c = fma(alpha, acc, beta * c)`, or `alpha * acc` where beta is zero. AVX-512 and AVX2 therefore give the same bits; the portable
+//! `c = fma(alpha, acc, beta * c)`, or `alpha * acc` where beta is zero. AVX-512, AVX2 and NEON therefore give the same bits; the portable
 //! kernels round the product and the sum separately and give their own.
 
 #[cfg(target_arch = "x86_64")]
@@ -15,6 +15,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod body;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod vector;
 
@@ -27,13 +29,15 @@ pub enum Level {
     Avx512,
     /// AVX2 with FMA: 16 registers of 32 bytes.
     Avx2,
+    /// NEON: 32 registers of 16 bytes.
+    Neon,
     /// Plain Rust, left to the compiler to vectorise; no fused multiply-add.
     Portable,
 }
 
 impl Level {
     /// Every level, best first.
-    pub const ALL: [Level; 3] = [Level::Avx512, Level::Avx2, Level::Portable];
+    pub const ALL: [Level; 4] = [Level::Avx512, Level::Avx2, Level::Neon, Level::Portable];
 
     /// Whether this CPU runs this level. Feature bits decide, never the CPU's name; the standard library caches them.
     #[inline]
@@ -43,8 +47,10 @@ impl Level {
             Level::Avx512 => std::arch::is_x86_feature_detected!("avx512f") && Level::Avx2.is_available(),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             Level::Portable => true,
-            #[cfg(not(target_arch = "x86_64"))]
+            // Those of other processors.
             _ => false,
         }
     }
@@ -165,9 +171,10 @@ pub(super) fn kernels_f32(level: Level) -> &'static Kernels<f32> {
         Level::Avx512 => &avx512::F32,
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => &avx2::F32,
-        #[cfg(not(target_arch = "x86_64"))]
-        Level::Avx512 | Level::Avx2 => &portable::F32,
-        Level::Portable => &portable::F32,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => &neon::F32,
+        // Those of other processors.
+        _ => &portable::F32,
     }
 }
 
@@ -179,9 +186,10 @@ pub(super) fn kernels_f64(level: Level) -> &'static Kernels<f64> {
         Level::Avx512 => &avx512::F64,
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => &avx2::F64,
-        #[cfg(not(target_arch = "x86_64"))]
-        Level::Avx512 | Level::Avx2 => &portable::F64,
-        Level::Portable => &portable::F64,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => &neon::F64,
+        // Those of other processors.
+        _ => &portable::F64,
     }
 }
 

@@ -31,11 +31,13 @@ fn every_edge<T: Number>(lanes: usize) {
 #[test]
 fn every_edge_of_an_f32_tile_is_exact() {
     every_edge::<f32>(16);
+    every_edge::<f32>(4);
 }
 
 #[test]
 fn every_edge_of_an_f64_tile_is_exact() {
     every_edge::<f64>(8);
+    every_edge::<f64>(2);
 }
 
 #[test]

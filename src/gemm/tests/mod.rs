@@ -263,6 +263,10 @@ impl TileRunner for Threads {
         let stride = (self.stride..)
             .find(|&stride| (2..=count).all(|d| !stride.is_multiple_of(d) || !count.is_multiple_of(d)))
             .unwrap_or(1);
+        if self.workers == 1 || count == 1 {
+            // Without a thread for each, of which an emulator makes few in a second.
+            return (0..count).try_for_each(|i| body(0, i * stride % count));
+        }
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for seat in 0..self.workers {
