@@ -40,6 +40,7 @@
  * no pool: it is made once, and runs where it is told to; a run must be waited for before its pool is destroyed.
  * Memory on NUMA nodes is ended by vgpu_node_free(), pinned memory by vgpu_pinned_release(); both outlive the vgpu_numa_pool whose
  * thread allocated them.
+ * Tiered memory is ended by vgpu_tier_memory_release(), all of it before the vgpu_tiers it came from.
  * A vgpu_worker belongs to the library and is valid only during the callback it was passed to.
  *
  * ## Structs that may grow
@@ -529,6 +530,21 @@
 #define VGPU_BIND_CPUS 3
 
 /**
+ * The memory of the fast node.
+ */
+#define VGPU_TIER_FAST 0
+
+/**
+ * The memory of another node, the nearest that has room for the whole block.
+ */
+#define VGPU_TIER_OTHER_NODE 1
+
+/**
+ * A file, of which the system keeps in memory what it has room for.
+ */
+#define VGPU_TIER_DISK 2
+
+/**
  * The outcome of a task that may still be running.
  */
 typedef struct vgpu_future vgpu_future;
@@ -577,6 +593,16 @@ typedef struct vgpu_pinned vgpu_pinned;
  * A pool of workers.
  */
 typedef struct vgpu_pool vgpu_pool;
+
+/**
+ * A block of tiered memory.
+ */
+typedef struct vgpu_tier_memory vgpu_tier_memory;
+
+/**
+ * Where tiered memory comes from; see vgpu_tiers_create().
+ */
+typedef struct vgpu_tiers vgpu_tiers;
 
 /**
  * The worker that runs a callback. Valid during the callback.
@@ -3030,6 +3056,100 @@ VGPU_API void vgpu_pinned_release(struct vgpu_pinned *pinned);
  */
 VGPU_API void vgpu_task_options_init_sized(struct vgpu_task_options *options,
                                            uint32_t size);
+
+/**
+ * Makes a source of memory for computations that outgrow a node, or the machine: blocks come from a fast node while there is room,
+ * then from other nodes, nearest first, then from files on disk.
+ *
+ * @param node         the number of the fast node, see vgpu_node_numbers(); without memory, its nearest node's is taken
+ * @param fast_bytes   bytes of the fast node's memory that may be out at a time; 0: none; UINT64_MAX: as much as there is
+ * @param other_bytes  the same of all other nodes
+ * @param disk_bytes   the same of files
+ * @param folder       where the files are made, which have no names and are gone with their blocks, or with the process. May be NULL
+ *                     if disk_bytes is 0. Not used after the call; the folder stays the same when the process goes elsewhere
+ * @param tiers        where the handle goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for an unknown node, or no folder; VGPU_ERROR_IO for what is no folder;
+ *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_AFFINITY
+ * @note Thread safety: any thread. Reads the machine, which takes a millisecond or more. To be ended with vgpu_tiers_destroy().
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_tiers_create(uint32_t node,
+                                                      uint64_t fast_bytes,
+                                                      uint64_t other_bytes,
+                                                      uint64_t disk_bytes,
+                                                      const char *folder,
+                                                      struct vgpu_tiers **tiers);
+
+/**
+ * Ends such a source.
+ *
+ * @param tiers  the source; NULL does nothing
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT while blocks of it are there: release them first. Then nothing is ended
+ * @note Thread safety: once; nobody may be using it any more.
+ */
+VGPU_API vgpu_status vgpu_tiers_destroy(struct vgpu_tiers *tiers);
+
+/**
+ * Allocates a zeroed block in the fastest tier that has room for all of it. It begins at a multiple of 2 MiB and has a page before and
+ * after it that must not be touched.
+ *
+ * In memory its pages are written by threads of the node, and a block of which the system says that any page is elsewhere is given
+ * back before the next place is tried. On disk its room is taken at once.
+ *
+ * @param tiers   the source
+ * @param bytes   how many bytes, at least 1; they count as whole pages
+ * @param memory  where the handle goes; NULL goes there on failure
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT for zero bytes; VGPU_ERROR_OUT_OF_MEMORY when no tier has room, with what their limits
+ *         leave; VGPU_ERROR_IO when the disk, tried last, is full or the process may not write so large a file (RLIMIT_FSIZE);
+ *         VGPU_ERROR_UNSUPPORTED where the folder's file system cannot promise room; VGPU_ERROR_OVERFLOW; what vgpu_node_alloc()
+ *         returns, where the last tier is a node
+ * @note Thread safety: any thread, several at a time; what a request is trying counts as taken meanwhile. Starts up to eight threads and
+ *       waits for them. To be ended with vgpu_tier_memory_release(). A forked child shares a block on disk, and has a copy of others.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_tiers_alloc(struct vgpu_tiers *tiers,
+                                                     size_t bytes,
+                                                     struct vgpu_tier_memory **memory);
+
+/**
+ * How much of a source is out.
+ *
+ * @param tiers  the source
+ * @param tier   one of VGPU_TIER_
+ * @param bytes  where the bytes of its blocks in that tier go
+ * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT
+ * @note Thread safety: any thread. Others may allocate and release meanwhile.
+ */
+VGPU_API VGPU_NODISCARD vgpu_status vgpu_tiers_used(const struct vgpu_tiers *tiers,
+                                                    uint32_t tier,
+                                                    uint64_t *bytes);
+
+/**
+ * The first byte of a block; NULL for NULL.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API void *vgpu_tier_memory_data(const struct vgpu_tier_memory *memory);
+
+/**
+ * In which tier a block landed: one of VGPU_TIER_; UINT32_MAX for NULL.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API uint32_t vgpu_tier_memory_tier(const struct vgpu_tier_memory *memory);
+
+/**
+ * The number of the node that a block is on; UINT32_MAX for one on disk, and for NULL.
+ *
+ * @note Thread safety: any thread.
+ */
+VGPU_API uint32_t vgpu_tier_memory_node(const struct vgpu_tier_memory *memory);
+
+/**
+ * Gives a block back.
+ *
+ * @param memory  the block; NULL does nothing
+ * @note Thread safety: once, by any thread; nobody may use the memory any more.
+ */
+VGPU_API void vgpu_tier_memory_release(struct vgpu_tier_memory *memory);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -29,6 +29,7 @@
  * | vgpu_pool/fork_join.hpp | vgpu::fork_join() |
  * | vgpu_pool/graph.hpp | vgpu::graph, callables that run when those before them have |
  * | vgpu_pool/gemm.hpp | vgpu::gemm() and vgpu::matrix_view |
+ * | vgpu_pool/tiers.hpp | vgpu::tiers, memory from the fastest tier that has room |
  * | vgpu_pool/coroutine.hpp | C++20: co_await pool.schedule(), co_await future |
  *
  * ## Errors
@@ -58,6 +59,7 @@
 #include "vgpu_pool/group.hpp"
 #include "vgpu_pool/parallel.hpp"
 #include "vgpu_pool/pool.hpp"
+#include "vgpu_pool/tiers.hpp"
 #include "vgpu_pool/worker.hpp"
 
 #endif

@@ -254,6 +254,22 @@ typedef struct vgpu_pool_api {
     void (*pinned_release)(struct vgpu_pinned *pinned);
     /** vgpu_task_options_init_sized() */
     void (*task_options_init_sized)(struct vgpu_task_options *options, uint32_t size);
+    /** vgpu_tiers_create() */
+    vgpu_status (*tiers_create)(uint32_t node, uint64_t fast_bytes, uint64_t other_bytes, uint64_t disk_bytes, const char *folder, struct vgpu_tiers **tiers);
+    /** vgpu_tiers_destroy() */
+    vgpu_status (*tiers_destroy)(struct vgpu_tiers *tiers);
+    /** vgpu_tiers_alloc() */
+    vgpu_status (*tiers_alloc)(struct vgpu_tiers *tiers, size_t bytes, struct vgpu_tier_memory **memory);
+    /** vgpu_tiers_used() */
+    vgpu_status (*tiers_used)(const struct vgpu_tiers *tiers, uint32_t tier, uint64_t *bytes);
+    /** vgpu_tier_memory_data() */
+    void *(*tier_memory_data)(const struct vgpu_tier_memory *memory);
+    /** vgpu_tier_memory_tier() */
+    uint32_t (*tier_memory_tier)(const struct vgpu_tier_memory *memory);
+    /** vgpu_tier_memory_node() */
+    uint32_t (*tier_memory_node)(const struct vgpu_tier_memory *memory);
+    /** vgpu_tier_memory_release() */
+    void (*tier_memory_release)(struct vgpu_tier_memory *memory);
 } vgpu_pool_api;
 
 /** Finds a function by its name; NULL if there is none. For programs that have a dlsym() of their own. */
@@ -415,6 +431,14 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_pinned_node",
     "vgpu_pinned_release",
     "vgpu_task_options_init_sized",
+    "vgpu_tiers_create",
+    "vgpu_tiers_destroy",
+    "vgpu_tiers_alloc",
+    "vgpu_tiers_used",
+    "vgpu_tier_memory_data",
+    "vgpu_tier_memory_tier",
+    "vgpu_tier_memory_node",
+    "vgpu_tier_memory_release",
 };
 
 int vgpu_pool_load_with(vgpu_pool_find_fn find, void *context, char *message, size_t size) {
@@ -912,6 +936,38 @@ void vgpu_pinned_release(struct vgpu_pinned *pinned) {
 void vgpu_task_options_init_sized(struct vgpu_task_options *options, uint32_t size) {
     if (vgpu_pool_loaded.task_options_init_sized == NULL) { return; }
     vgpu_pool_loaded.task_options_init_sized(options, size);
+}
+vgpu_status vgpu_tiers_create(uint32_t node, uint64_t fast_bytes, uint64_t other_bytes, uint64_t disk_bytes, const char *folder, struct vgpu_tiers **tiers) {
+    if (vgpu_pool_loaded.tiers_create == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.tiers_create(node, fast_bytes, other_bytes, disk_bytes, folder, tiers);
+}
+vgpu_status vgpu_tiers_destroy(struct vgpu_tiers *tiers) {
+    if (vgpu_pool_loaded.tiers_destroy == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.tiers_destroy(tiers);
+}
+vgpu_status vgpu_tiers_alloc(struct vgpu_tiers *tiers, size_t bytes, struct vgpu_tier_memory **memory) {
+    if (vgpu_pool_loaded.tiers_alloc == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.tiers_alloc(tiers, bytes, memory);
+}
+vgpu_status vgpu_tiers_used(const struct vgpu_tiers *tiers, uint32_t tier, uint64_t *bytes) {
+    if (vgpu_pool_loaded.tiers_used == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.tiers_used(tiers, tier, bytes);
+}
+void *vgpu_tier_memory_data(const struct vgpu_tier_memory *memory) {
+    if (vgpu_pool_loaded.tier_memory_data == NULL) { return NULL; }
+    return vgpu_pool_loaded.tier_memory_data(memory);
+}
+uint32_t vgpu_tier_memory_tier(const struct vgpu_tier_memory *memory) {
+    if (vgpu_pool_loaded.tier_memory_tier == NULL) { return 0; }
+    return vgpu_pool_loaded.tier_memory_tier(memory);
+}
+uint32_t vgpu_tier_memory_node(const struct vgpu_tier_memory *memory) {
+    if (vgpu_pool_loaded.tier_memory_node == NULL) { return 0; }
+    return vgpu_pool_loaded.tier_memory_node(memory);
+}
+void vgpu_tier_memory_release(struct vgpu_tier_memory *memory) {
+    if (vgpu_pool_loaded.tier_memory_release == NULL) { return; }
+    vgpu_pool_loaded.tier_memory_release(memory);
 }
 #endif
 

@@ -16,7 +16,7 @@ use vgpu_pool::gemm::runner::Packing;
 use vgpu_pool::gemm::{CacheSizes, Gemm, Layout, TileRunner, Transpose, gemm};
 use vgpu_pool::memory::node::bind;
 use vgpu_pool::memory::report::{PageReport, locate};
-use vgpu_pool::memory::{NodeMemory, NumaPool, Place, Request, Verified};
+use vgpu_pool::memory::{NodeMemory, NumaPool, Place, Request, Tier, TierConfig, Tiers, Verified};
 use vgpu_pool::os::alloc::Allocator;
 use vgpu_pool::os::{affinity, pages::Pages};
 use vgpu_pool::parallel::graph::Builder;
@@ -580,4 +580,33 @@ fn large_every_node_of_sixteen_places_its_memory() {
     for node in 0..16 {
         assert_all_on(&pool.allocate(&Request::on_node(3 * MIB, node), None).unwrap(), node, Verified::MovePages);
     }
+}
+
+/// Blocks of tiered memory fill the fast node, and then its nearest neighbour; none is on two nodes.
+#[test]
+#[ignore = "runs in the guests of make numa-vm"]
+fn four_tiers_are_filled_in_turn() {
+    const BLOCK: usize = 8 * MIB;
+    let config = TierConfig { node: 2, limits: [u64::MAX, 2 * BLOCK as u64, 0], folder: None };
+    let tiers = Tiers::new(&config).unwrap();
+    let mut blocks = Vec::new();
+    let refused = loop {
+        match tiers.allocate(BLOCK) {
+            Ok(block) => blocks.push(block),
+            Err(refused) => break refused,
+        }
+        assert!(blocks.len() < 100, "a node has no end");
+    };
+    assert_eq!(refused.status(), Status::OutOfMemory, "{refused}");
+    let fast = blocks.iter().filter(|block| block.tier() == Tier::Fast).count();
+    println!("{fast} of {} blocks on the fast node; {refused}", blocks.len());
+    assert!(fast >= 2 && blocks.len() == fast + 2);
+    for block in &blocks {
+        // Node 3 is the nearest to node 2.
+        let node = if block.tier() == Tier::Fast { 2 } else { 3 };
+        let report = locate(block.start().as_ptr(), BLOCK).unwrap();
+        assert_eq!((block.node(), report.on_node(node)), (Some(node), report.pages), "{report:?}");
+    }
+    drop(blocks);
+    assert_eq!(Tier::ALL.map(|tier| tiers.used(tier)), [0; 3]);
 }

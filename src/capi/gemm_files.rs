@@ -34,7 +34,7 @@ impl Listener {
 
 /// # Safety
 /// A path that is not NULL ends in a zero byte.
-unsafe fn path(name: &str, text: *const c_char) -> Result<PathBuffer> {
+pub(super) unsafe fn path(name: &str, text: *const c_char) -> Result<PathBuffer> {
     if text.is_null() {
         return Err(null(name));
     }

@@ -29,6 +29,7 @@ pub mod sized;
 pub mod sort;
 pub mod stats;
 pub mod status;
+pub mod tiers;
 pub mod topology;
 pub mod trace;
 pub mod worker;

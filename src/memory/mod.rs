@@ -7,6 +7,7 @@
 //! | [`report`] | asks the kernel where pages are |
 //! | [`plot`] | a worker's own memory on its node: its deques and task blocks |
 //! | [`numa_pool`] | a thread for each node, started on first use, that allocates for whoever asks |
+//! | [`tiers`] | a fast node first, then other nodes, then files on disk |
 //! | [`cuda`] | pinned host memory through the CUDA driver, if there is one |
 //! | [`gpu`] | the node a GPU is at |
 //!
@@ -22,7 +23,9 @@ pub mod node;
 pub mod numa_pool;
 pub mod plot;
 pub mod report;
+pub mod tiers;
 
 pub use node::{NodeMemory, Place, Request};
 pub use numa_pool::NumaPool;
 pub use report::{PageReport, Verified};
+pub use tiers::{Tier, TierConfig, TierMemory, Tiers};

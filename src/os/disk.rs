@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, error};
 use crate::os::file::{Errno, PathBuffer};
+use crate::os::pages::{Pages, page_bytes};
 use core::ffi::c_int;
 
 /// A file, read and written by place. Any number of threads may do so at once.
@@ -135,6 +136,109 @@ fn open(path: &PathBuffer, flags: c_int, mode: libc::mode_t) -> core::result::Re
     }
 }
 
+/// Takes the room on the disk for a file's first bytes. `false`: the file system cannot.
+fn take_room(descriptor: c_int, path: &PathBuffer, bytes: u64) -> Result<bool> {
+    let Ok(length) = libc::off_t::try_from(bytes) else {
+        return Err(error!(Overflow, "{path}: {bytes} bytes are more than a file can have; ask for less"));
+    };
+    if length == 0 {
+        return Ok(true);
+    }
+    // Beyond this the system would send a signal that ends the process.
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place.
+    if unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } == 0 && bytes > limit.rlim_cur {
+        let limit = limit.rlim_cur;
+        return Err(error!(
+            Io,
+            "{path}: has no room for {bytes} bytes: this process may write files of {limit} bytes at most (RLIMIT_FSIZE)"
+        ));
+    }
+    // SAFETY: the descriptor is open.
+    match unsafe { libc::posix_fallocate(descriptor, 0, length) } {
+        0 => Ok(true),
+        libc::EOPNOTSUPP | libc::EINVAL => Ok(false),
+        errno => Err(error!(Io, "{path}: has no room for {bytes} bytes: {}", Errno(errno))),
+    }
+}
+
+/// A folder in which files without names are made.
+#[derive(Debug)]
+pub struct Folder {
+    descriptor: c_int,
+    path: PathBuffer,
+}
+
+impl Folder {
+    /// Opens a folder; it is the same one when the process goes elsewhere.
+    ///
+    /// # Errors
+    /// `Io` with the path and the system's words, also for what is no folder.
+    pub fn open(path: PathBuffer) -> Result<Folder> {
+        match open(&path, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
+            Ok(descriptor) => Ok(Folder { descriptor, path }),
+            Err(errno) => {
+                Err(error!(Io, "{path}: cannot be opened as a folder: {errno}; name one for temporary files"))
+            }
+        }
+    }
+
+    /// Maps a file that has room on the disk and no name: it is gone with the pages, or with the process. Zeroed.
+    ///
+    /// # Errors
+    /// `Io`, for instance when the disk has not so much room; `Unsupported` for a file system that cannot promise any; `Overflow`;
+    /// `OutOfMemory`.
+    pub fn map_room(&self, bytes: usize) -> Result<Pages> {
+        let file = Disk { descriptor: self.unnamed()?, path: self.path.clone() };
+        let room = bytes.checked_next_multiple_of(page_bytes()).unwrap_or(usize::MAX) as u64;
+        if !take_room(file.descriptor, &self.path, room)? {
+            return Err(error!(
+                Unsupported,
+                "{}: this file system cannot promise room for {bytes} bytes; name a folder on another", self.path
+            ));
+        }
+        // The mapping keeps the file when the descriptor is closed.
+        Pages::map_file(file.descriptor, bytes)
+    }
+
+    fn unnamed(&self) -> Result<c_int> {
+        const FLAGS: c_int = libc::O_RDWR | libc::O_CLOEXEC;
+        let failure = |errno: Errno| error!(Io, "{}: no file can be made there: {errno}", self.path);
+        // SAFETY: the folder is open; the path ends in a zero byte.
+        let descriptor = unsafe { libc::openat(self.descriptor, c".".as_ptr(), FLAGS | libc::O_TMPFILE, 0o600) };
+        if descriptor >= 0 {
+            return Ok(descriptor);
+        }
+        // What systems say that do not know such files.
+        if !matches!(Errno::last().0, libc::EOPNOTSUPP | libc::EISDIR | libc::ENOENT | libc::EINVAL) {
+            return Err(failure(Errno::last()));
+        }
+        for number in 0.. {
+            let name = PathBuffer::format(format_args!(".vgpu-tier-{}-{number}", std::process::id()))?;
+            let name = name.as_c_str().as_ptr();
+            // SAFETY: as above.
+            let descriptor =
+                unsafe { libc::openat(self.descriptor, name, FLAGS | libc::O_CREAT | libc::O_EXCL, 0o600) };
+            if descriptor >= 0 {
+                // SAFETY: as above; the file was made a moment ago.
+                unsafe { libc::unlinkat(self.descriptor, name, 0) };
+                return Ok(descriptor);
+            }
+            if Errno::last().0 != libc::EEXIST {
+                break;
+            }
+        }
+        Err(failure(Errno::last()))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // SAFETY: ours, and not used again.
+        unsafe { libc::close(self.descriptor) };
+    }
+}
+
 /// A file in the making: it lies beside the place it is for, and takes that place all at once. Dropped before, it is gone.
 #[derive(Debug)]
 pub struct Draft {
@@ -149,8 +253,6 @@ impl Draft {
     /// # Errors
     /// `Io`, for instance when the disk has not so much room.
     pub fn new(target: PathBuffer, bytes: u64) -> Result<Draft> {
-        let length = libc::off_t::try_from(bytes)
-            .map_err(|_| error!(Overflow, "{target}: {bytes} bytes are more than a file can have; write less"))?;
         // Tried until a name is free: several threads may write, and a process that was killed may have left drafts.
         let mut number = 0;
         let disk = loop {
@@ -164,15 +266,8 @@ impl Draft {
             }
         };
         let draft = Draft { disk, target, published: false };
-        if length > 0 {
-            // SAFETY: the descriptor is open.
-            match unsafe { libc::posix_fallocate(draft.disk.descriptor, 0, length) } {
-                0 => {}
-                // The file system cannot: then writing takes the room.
-                libc::EOPNOTSUPP | libc::EINVAL => {}
-                errno => return Err(error!(Io, "{}: has no room for {bytes} bytes: {}", draft.target, Errno(errno))),
-            }
-        }
+        // Where the file system cannot, writing takes the room.
+        take_room(draft.disk.descriptor, &draft.target, bytes)?;
         Ok(draft)
     }
 

@@ -10,7 +10,7 @@
 
 use crate::error::{Result, error};
 use crate::os::file::Errno;
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::ptr::NonNull;
 
 /// The size and alignment of the huge pages of x86-64 and of most 64-bit Arm.
@@ -72,6 +72,22 @@ impl Pages {
             if unsafe { libc::mprotect(from as *mut c_void, len, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
                 return Err(refused("that much memory"));
             }
+        }
+        Ok(pages)
+    }
+
+    /// Maps the first `bytes` bytes of a file, rounded up to whole pages, which it has: what is written goes to the file.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    pub fn map_file(descriptor: c_int, bytes: usize) -> Result<Pages> {
+        let pages = Pages::map(bytes)?;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+        // SAFETY: the range is ours and nobody has seen it yet; its pages are replaced by the file's.
+        let at = unsafe { libc::mmap(pages.start.as_ptr().cast(), pages.bytes, protection, flags, descriptor, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(error!(OutOfMemory, "{bytes} bytes of a file could not be mapped: {}", Errno::last()));
         }
         Ok(pages)
     }

@@ -22,6 +22,7 @@
 //! | [`arrivals`] | a vertex is started once, by the last of its predecessors, and sees what all of them did |
 //! | [`run_gate`] | a graph runs once at a time, and only a run in progress is cancelled |
 //! | [`task_state`] | a task is started or cancelled, never both, and its storage outlives every use |
+//! | [`budget`] | what many take never exceeds a limit, and who is refused would have exceeded it |
 //! | [`free_list`] | a block freed by another thread goes home, and has one user at a time |
 //! | [`first`] | of several failures the first is kept |
 //! | [`handover`] | a result goes to its requester, or back to the server that made it, never to both or neither |
@@ -31,6 +32,7 @@
 //! | [`shutdown`] | what was accepted runs, what comes too late is refused, and then the workers leave |
 
 pub mod arrivals;
+pub mod budget;
 pub mod completion;
 pub mod countdown;
 pub mod deque;

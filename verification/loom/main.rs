@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)]
 
 mod arrivals;
+mod budget;
 mod completion;
 mod countdown;
 mod deque;
