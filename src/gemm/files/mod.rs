@@ -1,14 +1,19 @@
 //! Products of matrices in files, within a budget of memory.
 //!
 //! C is computed tile by tile, each over all of k, in chunks: while one chunk's panels of A and B are multiplied, those of the next are
-//! read. How large tiles and chunks are follows the budget, such that as little as possible is read twice. A chunk is a whole number
+//! read, and those after it announced, so that the disk is at work all the time and the worker that reads only copies. How large tiles and chunks are follows the budget, such that as little as possible is read twice. A chunk is a whole number
 //! of the blocks of k that the product would have in memory, so that the result has the same bits.
 //!
 //! C is written into a new file beside the old one, whose room on the disk is taken before anything is computed. It takes
 //! the old one's place when all of it is there: an error on the way leaves the old one as it was.
 
+mod pieces;
+mod source;
+
+use self::pieces::{Chunk, Pieces};
+use self::source::Source;
 use super::blocking::k_block;
-use super::driver::{Held, Place, buffer, room_of_blocks, run_blocks};
+use super::driver::{Held, Place, buffer, run_blocks};
 use super::element::Element;
 use super::kernel::{Kernels, Level};
 use super::problem::{Layout, Product, Transpose, View, operand, size};
@@ -16,7 +21,6 @@ use super::runner::TileRunner;
 use crate::error::{Result, error};
 use crate::os::disk::{Disk, Draft};
 use crate::os::file::PathBuffer;
-use core::ops::Range;
 use core::ptr;
 
 /// A matrix in a file.
@@ -115,64 +119,6 @@ pub fn gemm_files<T: Element>(
     draft.publish()
 }
 
-/// A or B: a file and the way through it.
-struct Source {
-    disk: Disk,
-    offset: u64,
-    /// Elements from one row, and from one column, to the next. One of them is 1.
-    row: usize,
-    column: usize,
-}
-
-impl Source {
-    fn open<T>(name: char, matrix: &FileMatrix, view: View<T>, rows: usize, columns: usize) -> Result<Source> {
-        let disk = Disk::open(matrix.path.clone())?;
-        let last = (rows - 1) * view.row + (columns - 1) * view.column;
-        let needed = matrix.offset.saturating_add(((last + 1) * size_of::<T>()) as u64);
-        let found = disk.bytes()?;
-        if found < needed {
-            return Err(error!(
-                Io,
-                "{}: has {found} bytes, but {name} needs {needed}; pass the whole file, or smaller sizes", matrix.path
-            ));
-        }
-        Ok(Source { disk, offset: matrix.offset, row: view.row, column: view.column })
-    }
-
-    fn transposed(self) -> Source {
-        Source { row: self.column, column: self.row, ..self }
-    }
-
-    /// Elements of a line of a block as it lies in the file, of which one read brings at least one.
-    fn line(&self, rows: usize, columns: usize) -> usize {
-        if self.column == 1 { columns } else { rows }
-    }
-
-    /// Reads a block, whose lines then lie one after the other, and says how to walk it.
-    ///
-    /// # Safety
-    /// `to` is writable for the block.
-    unsafe fn read<T>(&self, rows: &Range<usize>, columns: &Range<usize>, to: *mut T) -> Result<View<T>> {
-        let in_rows = self.column == 1;
-        let (lines, within, step) = if in_rows { (rows, columns, self.row) } else { (columns, rows, self.column) };
-        // Lines that are whole follow each other in the file, too.
-        let (count, length) =
-            if step == within.len() { (1, within.len() * lines.len()) } else { (lines.len(), within.len()) };
-        for i in 0..count {
-            let first = ((lines.start + i) * step + within.start) as u64;
-            let place = self.offset + first * size_of::<T>() as u64;
-            // SAFETY: the block's lines, which have room by contract.
-            unsafe { self.disk.read(place, to.add(i * length).cast(), length * size_of::<T>())? };
-        }
-        let length = within.len();
-        Ok(if in_rows {
-            View { first: to, row: length, column: 1 }
-        } else {
-            View { first: to, row: 1, column: length }
-        })
-    }
-}
-
 /// A product of files in rows of C.
 struct Whole<T: 'static> {
     m: usize,
@@ -190,56 +136,6 @@ struct Whole<T: 'static> {
     kernels: &'static Kernels<T>,
 }
 
-/// How much is in memory at a time.
-#[derive(Clone, Copy, Debug)]
-struct Pieces {
-    /// Of C.
-    rows: usize,
-    columns: usize,
-    /// Of k: a number of blocks.
-    deep: usize,
-    /// How much of B is packed at a time, in bytes.
-    packs: usize,
-}
-
-/// One chunk of one tile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Chunk {
-    rows: Range<usize>,
-    columns: Range<usize>,
-    depth: Range<usize>,
-}
-
-fn cut(total: usize, step: usize, i: usize) -> Range<usize> {
-    i * step..((i + 1) * step).min(total)
-}
-
-impl Pieces {
-    fn chunks(&self, k: usize) -> usize {
-        k.div_ceil(self.deep).max(1)
-    }
-
-    /// How many steps there are, and what step `i` covers: chunk after chunk, tile after tile, row after row.
-    fn steps<T>(&self, whole: &Whole<T>) -> usize {
-        whole.m.div_ceil(self.rows) * whole.n.div_ceil(self.columns) * self.chunks(whole.k)
-    }
-
-    fn step<T>(&self, whole: &Whole<T>, i: usize) -> Chunk {
-        let (tile, chunk) = (i / self.chunks(whole.k), i % self.chunks(whole.k));
-        let across = whole.n.div_ceil(self.columns);
-        Chunk {
-            rows: cut(whole.m, self.rows, tile / across),
-            columns: cut(whole.n, self.columns, tile % across),
-            depth: cut(whole.k, self.deep, chunk),
-        }
-    }
-
-    /// Elements of a panel of A and of one of B.
-    fn panels(&self) -> (usize, usize) {
-        (self.rows * self.deep, self.deep * self.columns)
-    }
-}
-
 /// Room for two panels, one being used while the other is read, and which chunk's each holds.
 struct Twice<T> {
     first: Place<T>,
@@ -253,119 +149,6 @@ impl<T> Twice<T> {
 }
 
 impl<T: Element> Whole<T> {
-    fn product(&self, pieces: &Pieces) -> Product<T> {
-        let line = |rows, columns, source: &Option<Source>| match source {
-            Some(source) if source.column != 1 => View { first: ptr::null(), row: 1, column: rows },
-            _ => View { first: ptr::null(), row: columns, column: 1 },
-        };
-        Product {
-            m: pieces.rows,
-            n: pieces.columns,
-            k: pieces.deep.min(self.k),
-            alpha: self.alpha,
-            a: line(pieces.rows, pieces.deep, &self.a),
-            b: line(pieces.deep, pieces.columns, &self.b),
-            beta: self.beta,
-            c: ptr::null_mut(),
-            c_row: pieces.columns,
-        }
-    }
-
-    /// Bytes of all buffers; `None` for more than there are addresses.
-    fn memory(&self, pieces: &Pieces, tiles: &dyn TileRunner) -> Option<usize> {
-        let panels = pieces.rows.checked_add(pieces.columns)?.checked_mul(pieces.deep)?.checked_mul(2)?;
-        let elements = pieces.rows.checked_mul(pieces.columns)?.checked_add(panels)?;
-        elements.checked_mul(size_of::<T>())?.checked_add(self.packed(pieces, tiles)?)
-    }
-
-    /// Bytes of packed panels: as many as any step takes. The last ones are smaller, and may take more, since they are cut otherwise.
-    fn packed(&self, pieces: &Pieces, tiles: &dyn TileRunner) -> Option<usize> {
-        let sizes =
-            |total: usize, step: usize| [step, total.checked_rem(step).filter(|&rest| rest > 0).unwrap_or(step)];
-        let mut most = 0;
-        for rows in sizes(self.m, pieces.rows) {
-            for columns in sizes(self.n, pieces.columns) {
-                for deep in sizes(self.k, pieces.deep) {
-                    let product = self.product(&Pieces { rows, columns, deep, ..*pieces });
-                    most = most.max(room_of_blocks(self.depth, pieces.packs, &product, self.kernels, tiles)?);
-                }
-            }
-        }
-        Some(most)
-    }
-
-    /// What a choice costs in elements to read: those of A and B, as often as they are read; as much as 4 KiB more for each call; and
-    /// the first panels, which nothing hides.
-    fn cost(&self, pieces: &Pieces) -> u128 {
-        let (down, across) = (self.m.div_ceil(pieces.rows), self.n.div_ceil(pieces.columns));
-        let once = pieces.chunks(self.k) == 1;
-        let calls = (4096 / size_of::<T>()) as u128;
-        let read = |elements: u128, line: usize| elements + elements * calls / line.max(1) as u128;
-        let line =
-            |source: &Option<Source>, rows, columns| source.as_ref().map_or(1, |source| source.line(rows, columns));
-        let (m, n, k) = (self.m as u128, self.n as u128, self.k as u128);
-        let of_a = m * k * if once { 1 } else { across as u128 };
-        let of_b = k * n * if once && across == 1 { 1 } else { down as u128 };
-        let (a, b) = pieces.panels();
-        read(of_a, line(&self.a, pieces.rows, pieces.deep))
-            + read(of_b, line(&self.b, pieces.deep, pieces.columns))
-            + (a + b) as u128
-    }
-
-    /// The pieces that cost least within the budget.
-    fn pieces(&self, budget: usize, tiles: &dyn TileRunner) -> Result<Pieces> {
-        let (lines, panel) = (self.kernels.rows, self.kernels.columns());
-        let packs = (budget / 8).min(super::blocking::PACKED_BYTES);
-        let part = |total: usize, parts: usize, step: usize| total.div_ceil(parts).next_multiple_of(step).min(total);
-        let fits = |pieces: &Pieces| self.memory(pieces, tiles).is_some_and(|bytes| bytes <= budget);
-        let mut best: Option<(u128, Pieces)> = None;
-        let mut blocks = 1;
-        loop {
-            let deep = (blocks * self.depth).min(self.k.max(1));
-            let mut down = 1;
-            loop {
-                let rows = part(self.m, down, lines);
-                let with = |across: usize| Pieces { rows, columns: part(self.n, across, panel), deep, packs };
-                // The fewest columns of tiles that fit.
-                let (mut low, mut high) = (1, self.n.div_ceil(panel));
-                while low < high {
-                    let middle = low.midpoint(high);
-                    if fits(&with(middle)) {
-                        high = middle;
-                    } else {
-                        low = middle + 1;
-                    }
-                }
-                let pieces = with(low);
-                let cost = self.cost(&pieces);
-                if fits(&pieces) && best.is_none_or(|(least, _)| cost < least) {
-                    best = Some((cost, pieces));
-                }
-                if rows <= lines {
-                    break;
-                }
-                down += (down / 8).max(1);
-            }
-            if deep >= self.k {
-                break;
-            }
-            blocks *= 2;
-        }
-        best.map(|(_, pieces)| pieces).ok_or_else(|| {
-            let least = Pieces {
-                rows: lines.min(self.m),
-                columns: panel.min(self.n),
-                deep: self.depth.min(self.k.max(1)),
-                packs,
-            };
-            error!(
-                InvalidArgument,
-                "a budget of {budget} bytes does not hold the smallest pieces of this product; pass {} or more",
-                self.memory(&least, tiles).unwrap_or(usize::MAX)
-            )
-        })
-    }
-
     fn run(
         &self,
         pieces: &Pieces,
@@ -389,14 +172,18 @@ impl<T: Element> Whole<T> {
         let mut done = 0u64;
         // Where the panels of the step at hand are.
         let (mut slot_a, mut slot_b) = (0, 0);
+        let at = |step| (step < steps).then(|| pieces.step(self, step));
         let mut here = pieces.step(self, 0);
+        self.announce(&here, (true, true));
+        if let Some(second) = at(1) {
+            self.announce(&second, here.lacks(&second));
+        }
         // SAFETY: the first slots, which nobody else uses yet.
         unsafe { self.fetch(&here, Some(twice_a.at(0)), Some(twice_b.at(0)))? };
         for step in 0..steps {
-            let next = (step + 1 < steps).then(|| pieces.step(self, step + 1));
+            let (next, after) = (at(step + 1), at(step + 2));
             // A panel that the next step needs as well stays where it is.
-            let new_a = next.as_ref().is_some_and(|next| (&next.rows, &next.depth) != (&here.rows, &here.depth));
-            let new_b = next.as_ref().is_some_and(|next| (&next.columns, &next.depth) != (&here.columns, &here.depth));
+            let (new_a, new_b) = next.as_ref().map_or((false, false), |next| here.lacks(next));
             let (next_a, next_b) = (slot_a ^ usize::from(new_a), slot_b ^ usize::from(new_b));
             let compute = |tiles: &dyn TileRunner| {
                 if here.depth.start == 0 {
@@ -406,12 +193,14 @@ impl<T: Element> Whole<T> {
                 unsafe { self.multiply(&here, twice_a.at(slot_a), twice_b.at(slot_b), c.at(0), pieces, held, tiles)? };
                 if here.depth.end == self.k { self.store(&here, &c, draft, tiles) } else { Ok(()) }
             };
-            let fetch = || match &next {
+            let fetch = || {
+                let Some(next) = &next else { return Ok(()) };
+                // The disk goes on with this while what it has brought meanwhile is copied, and while that is multiplied.
+                if let Some(after) = &after {
+                    self.announce(after, next.lacks(after));
+                }
                 // SAFETY: the other slots, which the step at hand does not use.
-                Some(next) => unsafe {
-                    self.fetch(next, new_a.then(|| twice_a.at(next_a)), new_b.then(|| twice_b.at(next_b)))
-                },
-                None => Ok(()),
+                unsafe { self.fetch(next, new_a.then(|| twice_a.at(next_a)), new_b.then(|| twice_b.at(next_b))) }
             };
             tiles.both(&compute, &fetch)?;
             let work = here.rows.len() as u64 * here.columns.len() as u64 * here.depth.len().max(1) as u64;
@@ -421,6 +210,16 @@ impl<T: Element> Whole<T> {
             here = next.unwrap_or(here);
         }
         Ok(())
+    }
+
+    /// Has the system begin to read those panels of a step, of A and of B, that are to be read.
+    fn announce(&self, chunk: &Chunk, (new_a, new_b): (bool, bool)) {
+        if let Some(a) = self.a.as_ref().filter(|_| new_a) {
+            a.announce::<T>(&chunk.rows, &chunk.depth);
+        }
+        if let Some(b) = self.b.as_ref().filter(|_| new_b) {
+            b.announce::<T>(&chunk.depth, &chunk.columns);
+        }
     }
 
     /// Reads the panels of a step that are to be read.
