@@ -95,9 +95,17 @@ pub(super) const SERIAL_BELOW: usize = 1 << 20;
 /// Multiply-adds below which a task is not worth stealing.
 const LEAST_TASK: usize = 1 << 20;
 /// Tasks per worker, so that a worker which is disturbed leaves its share to the others.
-const TASKS_PER_WORKER: usize = 8;
+pub(super) const TASKS_PER_WORKER: usize = 8;
 /// Most bytes of packed B at a time. Larger products are done in stripes, with a barrier between them.
 pub(super) const PACKED_BYTES: usize = 64 << 20;
+
+/// How many tasks so many multiply-adds are worth.
+pub(super) fn tasks(work: usize, workers: usize) -> usize {
+    if workers <= 1 || work < SERIAL_BELOW {
+        return 1;
+    }
+    workers.saturating_mul(TASKS_PER_WORKER).min(work / LEAST_TASK).max(1)
+}
 
 /// What is to be cut.
 #[derive(Clone, Copy, Debug)]
@@ -136,11 +144,7 @@ impl Plan {
         let work = extent.m.saturating_mul(extent.n).saturating_mul(extent.k);
         let fits = (caches.b_block() / extent.size / extent.depth / extent.panel).max(1);
         let fewest = extent.column_panels.div_ceil(fits);
-        let tasks = if workers <= 1 || work < SERIAL_BELOW {
-            1
-        } else {
-            workers.saturating_mul(TASKS_PER_WORKER).min(work / LEAST_TASK).max(1)
-        };
+        let tasks = tasks(work, workers);
         // Each run of columns copies A once more, each run of rows fetches B from the last-level cache once more. The copy
         // counts double: it is written as well.
         let (mut best, mut least) = ((1, fewest), usize::MAX);

@@ -30,6 +30,7 @@ pub mod blocking;
 mod driver;
 mod element;
 mod files;
+mod gemv;
 pub mod kernel;
 mod operand;
 mod pack;
@@ -37,6 +38,7 @@ mod packed;
 mod pool_runner;
 pub mod problem;
 pub mod runner;
+mod scale;
 mod small;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,13 @@
 //! division only where there is more than one panel. The tiles are shaped after C: panels as wide as the kernels allow, equal
 //! among each other, and rows likewise.
 
-use super::blocking::{SERIAL_BELOW, k_block, part};
+use super::blocking::{SERIAL_BELOW, k_block, part, tasks};
 use super::element::Element;
-use super::kernel::{Kernels, Step};
+use super::kernel::{Copy, Kernels, Step};
 use super::operand::Operand;
-use super::problem::Product;
+use super::problem::{Product, View};
+use super::runner::TileRunner;
+use crate::error::Result;
 use core::mem::MaybeUninit;
 use core::ptr;
 
@@ -40,6 +42,37 @@ pub(super) unsafe fn run<T: Element, S: Operand<T>>(product: &Product<T, S>, ker
     }
 }
 
+/// Whether [`run_narrow`] is for this product: as wide as a tile or less, with rows of A and B that lie as they are wanted.
+pub(super) fn is_narrow<T: Element, S: Operand<T>>(product: &Product<T, S>, kernels: &Kernels<T>) -> bool {
+    let fits = product.n <= kernels.near.len() * kernels.lanes;
+    let compact = product.b.column == 1 && product.b.row <= 2 * product.n;
+    !S::WIDENED && fits && compact && product.a.column == 1
+}
+
+/// Computes a product that [`is_narrow`]: B stays in the second-level cache as it is, and every element of A is read once, in order.
+///
+/// # Safety
+/// As [`run`].
+pub(super) unsafe fn run_narrow<T: Element, S: Operand<T>>(
+    product: &Product<T, S>,
+    kernels: &Kernels<T>,
+    tiles: &dyn TileRunner,
+) -> Result<()> {
+    let bands = product.m.div_ceil(kernels.rows);
+    let tasks = tasks(product.work(), tiles.workers()).min(bands);
+    let body = |i: usize| {
+        let run = part(0..bands, tasks, i);
+        let (start, end) = (run.start * kernels.rows, product.m.min(run.end * kernels.rows));
+        let a = View { first: product.a.at(start, 0), ..product.a };
+        let c = product.c.wrapping_add(start * product.c_row);
+        let rows = Product { m: end - start, a, c, ..*product };
+        // SAFETY: the tasks have different rows of C; the rest is passed on to the caller.
+        unsafe { sweep(&rows, kernels, ptr::null_mut()) };
+        Ok(())
+    };
+    if tasks == 1 { body(0) } else { tiles.for_each(tasks, &body) }
+}
+
 /// As [`run`], where B's columns are contiguous, or there is one. A function of its own, so that others need no such stack.
 ///
 /// # Safety
@@ -65,7 +98,7 @@ unsafe fn sweep<T: Element, S: Operand<T>>(product: &Product<T, S>, kernels: &Ke
     let mut widest = kernels.near.len();
     if !room.is_null() {
         const { assert!(T::K_BLOCK * 64 <= ROOM_BYTES) };
-        widest = widest.min(ROOM_BYTES / size_of::<T>() / depth >> shift).max(1);
+        widest = widest.min((ROOM_BYTES / size_of::<T>() / depth) >> shift).max(1);
     }
     let panels = pieces(vectors, widest);
     let mut step = Step {
@@ -79,6 +112,7 @@ unsafe fn sweep<T: Element, S: Operand<T>>(product: &Product<T, S>, kernels: &Ke
         next: ptr::null(),
         next_step: 0,
         pack: ptr::null_mut(),
+        copy: Copy::NONE,
         c: product.c,
         c_row: product.c_row,
         last: kernels.lanes,

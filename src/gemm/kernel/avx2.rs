@@ -4,7 +4,7 @@
 use super::body::multiply;
 use super::portable::transpose_range;
 use super::vector::Vector;
-use super::{Kernels, Step, column, table};
+use super::{Kernels, Rows, Step, column, rows, table};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
@@ -146,6 +146,28 @@ unsafe fn entry<V: Vector, const M: usize, const N: usize, const MODE: u8>(step:
     unsafe { multiply::<V, M, N, MODE>(step) }
 }
 
+/// # Safety
+/// As [`rows::add_rows`] says.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn add_rows<V: Vector>(rows: &Rows<V::Scalar>, sums: *mut V::Scalar) {
+    // SAFETY: passed on to the caller.
+    unsafe { rows::add_rows::<V>(rows, sums) }
+}
+
+/// # Safety
+/// As [`rows::finish`] says.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn finish<V: Vector>(
+    count: usize,
+    sums: *const V::Scalar,
+    c: *mut V::Scalar,
+    alpha: V::Scalar,
+    beta: V::Scalar,
+) {
+    // SAFETY: passed on to the caller.
+    unsafe { rows::finish::<V>(count, sums, c, alpha, beta) }
+}
+
 /// Packs 8 x 8 blocks through registers, the edges element by element.
 ///
 /// # Safety
@@ -244,11 +266,14 @@ pub(super) static F32: Kernels<f32> = Kernels {
     vectors: 2,
     lanes: 8,
     transpose: transpose_f32,
+    add_rows: add_rows::<__m256>,
+    finish: finish::<__m256>,
     table: [
         table!(entry, __m256, 0, [1 2 3 4 5 6], [1 2]),
         table!(entry, __m256, 1, [1 2 3 4 5 6], [1 2]),
         table!(entry, __m256, 2, [1 2 3 4 5 6], [1 2]),
     ],
+    copying: column!(entry, __m256, 4, [1 2 3 4 5 6], 2),
     near: &[column!(entry, __m256, 3, [1 2 3 4 5 6], 1), column!(entry, __m256, 3, [1 2 3 4 5 6], 2)],
 };
 
@@ -257,10 +282,13 @@ pub(super) static F64: Kernels<f64> = Kernels {
     vectors: 2,
     lanes: 4,
     transpose: transpose_f64,
+    add_rows: add_rows::<__m256d>,
+    finish: finish::<__m256d>,
     table: [
         table!(entry, __m256d, 0, [1 2 3 4 5 6], [1 2]),
         table!(entry, __m256d, 1, [1 2 3 4 5 6], [1 2]),
         table!(entry, __m256d, 2, [1 2 3 4 5 6], [1 2]),
     ],
+    copying: column!(entry, __m256d, 4, [1 2 3 4 5 6], 2),
     near: &[column!(entry, __m256d, 3, [1 2 3 4 5 6], 1), column!(entry, __m256d, 3, [1 2 3 4 5 6], 2)],
 };

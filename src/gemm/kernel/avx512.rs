@@ -4,7 +4,7 @@
 
 use super::body::multiply;
 use super::vector::Vector;
-use super::{Kernels, Step, column, table};
+use super::{Kernels, Rows, Step, column, rows, table};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
@@ -135,16 +135,41 @@ unsafe fn entry<V: Vector, const M: usize, const N: usize, const MODE: u8>(step:
     unsafe { multiply::<V, M, N, MODE>(step) }
 }
 
+/// # Safety
+/// As [`rows::add_rows`] says.
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn add_rows<V: Vector>(rows: &Rows<V::Scalar>, sums: *mut V::Scalar) {
+    // SAFETY: passed on to the caller.
+    unsafe { rows::add_rows::<V>(rows, sums) }
+}
+
+/// # Safety
+/// As [`rows::finish`] says.
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn finish<V: Vector>(
+    count: usize,
+    sums: *const V::Scalar,
+    c: *mut V::Scalar,
+    alpha: V::Scalar,
+    beta: V::Scalar,
+) {
+    // SAFETY: passed on to the caller.
+    unsafe { rows::finish::<V>(count, sums, c, alpha, beta) }
+}
+
 pub(super) static F32: Kernels<f32> = Kernels {
     rows: 8,
     vectors: 3,
     lanes: 16,
     transpose: super::avx2::transpose_f32,
+    add_rows: add_rows::<__m512>,
+    finish: finish::<__m512>,
     table: [
         table!(entry, __m512, 0, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, __m512, 1, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, __m512, 2, [1 2 3 4 5 6 7 8], [1 2 3]),
     ],
+    copying: column!(entry, __m512, 4, [1 2 3 4 5 6 7 8], 3),
     near: &[
         column!(entry, __m512, 3, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], 1),
         column!(entry, __m512, 3, [1 2 3 4 5 6 7 8 9 10 11 12], 2),
@@ -158,11 +183,14 @@ pub(super) static F64: Kernels<f64> = Kernels {
     vectors: 3,
     lanes: 8,
     transpose: super::avx2::transpose_f64,
+    add_rows: add_rows::<__m512d>,
+    finish: finish::<__m512d>,
     table: [
         table!(entry, __m512d, 0, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, __m512d, 1, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, __m512d, 2, [1 2 3 4 5 6 7 8], [1 2 3]),
     ],
+    copying: column!(entry, __m512d, 4, [1 2 3 4 5 6 7 8], 3),
     near: &[
         column!(entry, __m512d, 3, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], 1),
         column!(entry, __m512d, 3, [1 2 3 4 5 6 7 8 9 10 11 12], 2),

@@ -22,7 +22,10 @@ const LEAD: usize = 4;
 /// # Safety
 /// As [`Kernel`](super::Kernel) says.
 #[inline(always)]
-#[expect(unused_assignments, reason = "nothing is loaded through `from` after the last row")]
+#[expect(
+    unused_assignments,
+    reason = "nothing is loaded through `from` after the last row, nor copied after the last copy"
+)]
 pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const MODE: u8>(step: &Step<V::Scalar>) {
     const { assert!(M >= 1 && M <= 16 && N >= 1 && N <= 4) };
     /// `$do!(i, ...)` for every row of the tile.
@@ -56,7 +59,7 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
                 macro_rules! load {
                     ($j:literal) => {
                         let from = b.wrapping_add($j * V::LANES);
-                        row[$j] = if MODE != Mode::Whole as u8 && $j == N - 1 {
+                        row[$j] = if MODE != Mode::Whole as u8 && MODE != Mode::Copy as u8 && $j == N - 1 {
                             V::load_part(from, mask)
                         } else {
                             V::load(from)
@@ -100,6 +103,30 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
                 }
             }};
         }
+        let copy = &step.copy;
+        let (mut copy_from, mut copy_to, mut copy_panel, mut copies) = (copy.from, copy.to, copy.panels, copy.rows);
+        macro_rules! copy_row {
+            () => {
+                macro_rules! copy {
+                    ($j:literal) => {
+                        let at = copy_from.wrapping_add($j * V::LANES);
+                        V::prefetch_far(at.wrapping_add(copy.ahead));
+                        V::load(at).store(copy_to.wrapping_add($j * V::LANES));
+                    };
+                }
+                vectors!(copy);
+                copy_panel -= 1;
+                if copy_panel > 0 {
+                    copy_from = copy_from.wrapping_add(N * V::LANES);
+                    copy_to = copy_to.wrapping_add(copy.stride);
+                } else {
+                    (copy_panel, copies) = (copy.panels, copies - 1);
+                    copy_from =
+                        copy_from.wrapping_add(N * V::LANES + copy.step).wrapping_sub(copy.panels * N * V::LANES);
+                    copy_to = copy_to.wrapping_add(N * V::LANES).wrapping_sub((copy.panels - 1) * copy.stride);
+                }
+            };
+        }
         // C is asked for one row a round, late enough that the panels do not push it out again, early enough to arrive.
         let rounds = step.k / ROUND;
         let first = rounds.saturating_sub(M + LEAD);
@@ -118,10 +145,22 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
                 V::prefetch_far(next);
                 next = next.wrapping_add(step.next_step);
             }
+            if MODE == Mode::Copy as u8 {
+                for _ in 0..copy.each {
+                    if copies > 0 {
+                        copy_row!();
+                    }
+                }
+            }
             rank_one!();
             rank_one!();
             rank_one!();
             rank_one!();
+        }
+        if MODE == Mode::Copy as u8 {
+            while copies > 0 {
+                copy_row!();
+            }
         }
         for _ in 0..step.k % ROUND {
             rank_one!();

@@ -18,9 +18,11 @@ mod body;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+mod rows;
 mod vector;
 
 use super::element::Element;
+pub(super) use rows::Rows;
 
 /// An instruction set the micro-kernels are written for, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +94,8 @@ pub struct Step<T> {
     pub(super) next_step: usize,
     /// Where [`Mode::Pack`] writes the packed panel.
     pub(super) pack: *mut T,
+    /// What [`Mode::Copy`] copies.
+    pub(super) copy: Copy<T>,
     /// The first element of the tile of C.
     pub(super) c: *mut T,
     /// From one row of C to the next, in elements.
@@ -102,6 +106,39 @@ pub struct Step<T> {
     pub(super) alpha: T,
     /// The factor of what C held; zero means that C is not read.
     pub(super) beta: T,
+}
+
+/// Rows of neighbouring panels of B, each as wide as the widest tile, and where they go in the packed panels.
+pub struct Copy<T> {
+    /// The first row of the first panel.
+    pub(super) from: *const T,
+    /// From one row to the next in B, in elements.
+    pub(super) step: usize,
+    /// Where that goes.
+    pub(super) to: *mut T,
+    /// From one packed panel to the next, in elements.
+    pub(super) stride: usize,
+    /// How many rows, and of how many panels.
+    pub(super) rows: usize,
+    pub(super) panels: usize,
+    /// Of how many panels a row is to be copied every [`ROUND`] steps of k, as long as there are some.
+    pub(super) each: usize,
+    /// How far ahead in B to prefetch, in elements.
+    pub(super) ahead: usize,
+}
+
+impl<T> Copy<T> {
+    /// Nothing to copy.
+    pub(super) const NONE: Copy<T> = Copy {
+        from: core::ptr::null(),
+        step: 0,
+        to: core::ptr::null_mut(),
+        stride: 0,
+        rows: 0,
+        panels: 0,
+        each: 0,
+        ahead: 0,
+    };
 }
 
 /// How a micro-kernel reads its panel of B.
@@ -115,6 +152,8 @@ pub(super) enum Mode {
     Pack = 2,
     /// As `Masked`, and nothing is prefetched: everything is in the caches.
     Near = 3,
+    /// As `Whole`, and rows of other panels are copied meanwhile: [`Step::copy`]. Only for the widest tiles.
+    Copy = 4,
 }
 
 /// A micro-kernel.
@@ -133,6 +172,12 @@ pub(super) type Kernel<T> = unsafe fn(&Step<T>);
 pub(super) type Transpose<T> =
     unsafe fn(source: *const T, stride: usize, depth: usize, columns: usize, packed: *mut T, width: usize);
 
+/// Adds every row times its factor to sums; see [`rows::add_rows`].
+pub(super) type AddRows<T> = unsafe fn(rows: &Rows<T>, sums: *mut T);
+
+/// Adds sums to C; see [`rows::finish`].
+pub(super) type Finish<T> = unsafe fn(count: usize, sums: *const T, c: *mut T, alpha: T, beta: T);
+
 /// The micro-kernels of one level for one element type.
 pub struct Kernels<T: 'static> {
     /// The most rows of a tile.
@@ -143,8 +188,14 @@ pub struct Kernels<T: 'static> {
     pub(super) lanes: usize,
     /// Packs columns of a transposed B.
     pub(super) transpose: Transpose<T>,
+    /// For products with one row or column.
+    pub(super) add_rows: AddRows<T>,
+    /// For products with one row or column.
+    pub(super) finish: Finish<T>,
     /// `[mode][(rows - 1) * vectors + (vectors - 1)]`.
     table: [&'static [Kernel<T>]; 3],
+    /// `[rows - 1]`, in [`Mode::Copy`].
+    pub(super) copying: &'static [Kernel<T>],
     /// `[vectors - 1][rows - 1]`, in [`Mode::Near`]. Tiles of other shapes than those above: here no packed panel is a tile wide.
     pub(super) near: &'static [&'static [Kernel<T>]],
 }

@@ -6,7 +6,7 @@
 use super::body::multiply;
 use super::portable::transpose_range;
 use super::vector::Vector;
-use super::{Kernels, Step, column, table};
+use super::{Kernels, Rows, Step, column, rows, table};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -192,6 +192,28 @@ unsafe fn entry<V: Vector, const M: usize, const N: usize, const MODE: u8>(step:
     unsafe { multiply::<V, M, N, MODE>(step) }
 }
 
+/// # Safety
+/// As [`rows::add_rows`] says.
+#[target_feature(enable = "neon")]
+unsafe fn add_rows<V: Vector>(rows: &Rows<V::Scalar>, sums: *mut V::Scalar) {
+    // SAFETY: passed on to the caller.
+    unsafe { rows::add_rows::<V>(rows, sums) }
+}
+
+/// # Safety
+/// As [`rows::finish`] says.
+#[target_feature(enable = "neon")]
+unsafe fn finish<V: Vector>(
+    count: usize,
+    sums: *const V::Scalar,
+    c: *mut V::Scalar,
+    alpha: V::Scalar,
+    beta: V::Scalar,
+) {
+    // SAFETY: passed on to the caller.
+    unsafe { rows::finish::<V>(count, sums, c, alpha, beta) }
+}
+
 /// Packs 4 x 4 blocks through registers, the edges element by element.
 ///
 /// # Safety
@@ -267,11 +289,14 @@ pub(super) static F32: Kernels<f32> = Kernels {
     vectors: 3,
     lanes: 4,
     transpose: transpose_f32,
+    add_rows: add_rows::<float32x4_t>,
+    finish: finish::<float32x4_t>,
     table: [
         table!(entry, float32x4_t, 0, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, float32x4_t, 1, [1 2 3 4 5 6 7 8], [1 2 3]),
         table!(entry, float32x4_t, 2, [1 2 3 4 5 6 7 8], [1 2 3]),
     ],
+    copying: column!(entry, float32x4_t, 4, [1 2 3 4 5 6 7 8], 3),
     near: &[
         column!(entry, float32x4_t, 3, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], 1),
         column!(entry, float32x4_t, 3, [1 2 3 4 5 6 7 8 9 10 11 12], 2),
@@ -285,11 +310,14 @@ pub(super) static F64: Kernels<f64> = Kernels {
     vectors: 4,
     lanes: 2,
     transpose: transpose_f64,
+    add_rows: add_rows::<float64x2_t>,
+    finish: finish::<float64x2_t>,
     table: [
         table!(entry, float64x2_t, 0, [1 2 3 4 5 6], [1 2 3 4]),
         table!(entry, float64x2_t, 1, [1 2 3 4 5 6], [1 2 3 4]),
         table!(entry, float64x2_t, 2, [1 2 3 4 5 6], [1 2 3 4]),
     ],
+    copying: column!(entry, float64x2_t, 4, [1 2 3 4 5 6], 4),
     near: &[
         column!(entry, float64x2_t, 3, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], 1),
         column!(entry, float64x2_t, 3, [1 2 3 4 5 6 7 8 9 10 11 12], 2),

@@ -5,7 +5,7 @@
 
 use super::body::multiply;
 use super::vector::Vector;
-use super::{Kernels, Step, column, table};
+use super::{Kernels, Rows, Step, column, rows, table};
 use crate::gemm::element::Element;
 use core::array;
 use core::ops::Range;
@@ -80,6 +80,26 @@ unsafe fn entry<V: Vector, const M: usize, const N: usize, const MODE: u8>(step:
     unsafe { multiply::<V, M, N, MODE>(step) }
 }
 
+/// # Safety
+/// As [`rows::add_rows`] says.
+unsafe fn add_rows<V: Vector>(rows: &Rows<V::Scalar>, sums: *mut V::Scalar) {
+    // SAFETY: passed on to the caller.
+    unsafe { rows::add_rows::<V>(rows, sums) }
+}
+
+/// # Safety
+/// As [`rows::finish`] says.
+unsafe fn finish<V: Vector>(
+    count: usize,
+    sums: *const V::Scalar,
+    c: *mut V::Scalar,
+    alpha: V::Scalar,
+    beta: V::Scalar,
+) {
+    // SAFETY: passed on to the caller.
+    unsafe { rows::finish::<V>(count, sums, c, alpha, beta) }
+}
+
 /// Packs the elements with `p` in `depth` and `j` in `columns`; those with `j >= present` become zero.
 ///
 /// # Safety
@@ -123,11 +143,14 @@ pub(super) static F32: Kernels<f32> = Kernels {
     vectors: 2,
     lanes: 4,
     transpose: transpose::<f32>,
+    add_rows: add_rows::<Lanes<f32, 4>>,
+    finish: finish::<Lanes<f32, 4>>,
     table: [
         table!(entry, Lanes<f32, 4>, 0, [1 2 3 4], [1 2]),
         table!(entry, Lanes<f32, 4>, 1, [1 2 3 4], [1 2]),
         table!(entry, Lanes<f32, 4>, 2, [1 2 3 4], [1 2]),
     ],
+    copying: column!(entry, Lanes<f32, 4>, 4, [1 2 3 4], 2),
     near: &[column!(entry, Lanes<f32, 4>, 3, [1 2 3 4], 1), column!(entry, Lanes<f32, 4>, 3, [1 2 3 4], 2)],
 };
 
@@ -136,10 +159,13 @@ pub(super) static F64: Kernels<f64> = Kernels {
     vectors: 2,
     lanes: 2,
     transpose: transpose::<f64>,
+    add_rows: add_rows::<Lanes<f64, 2>>,
+    finish: finish::<Lanes<f64, 2>>,
     table: [
         table!(entry, Lanes<f64, 2>, 0, [1 2 3 4], [1 2]),
         table!(entry, Lanes<f64, 2>, 1, [1 2 3 4], [1 2]),
         table!(entry, Lanes<f64, 2>, 2, [1 2 3 4], [1 2]),
     ],
+    copying: column!(entry, Lanes<f64, 2>, 4, [1 2 3 4], 2),
     near: &[column!(entry, Lanes<f64, 2>, 3, [1 2 3 4], 1), column!(entry, Lanes<f64, 2>, 3, [1 2 3 4], 2)],
 };

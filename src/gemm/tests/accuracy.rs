@@ -83,7 +83,9 @@ fn within_the_bound<T: Wide>(m: usize, n: usize, k: usize, alpha: f64, beta: f64
 
 #[test]
 fn f32_errors_are_within_the_bound() {
-    for (m, n, k) in [(1, 1, 1), (3, 7, 2), (9, 49, 30), (25, 60, 1100), (1, 60, 800), (60, 1, 800)] {
+    for (m, n, k) in
+        [(1, 1, 1), (3, 7, 2), (9, 49, 30), (25, 60, 1100), (1, 60, 800), (60, 1, 800), (1, 1400, 800), (1400, 1, 800)]
+    {
         within_the_bound::<f32>(m, n, k, 1.0, 0.0);
         within_the_bound::<f32>(m, n, k, -0.7, 1.3);
     }
@@ -91,7 +93,9 @@ fn f32_errors_are_within_the_bound() {
 
 #[test]
 fn f64_errors_are_within_the_bound() {
-    for (m, n, k) in [(1, 1, 1), (3, 7, 2), (9, 49, 30), (25, 60, 1100), (1, 60, 800), (60, 1, 800)] {
+    for (m, n, k) in
+        [(1, 1, 1), (3, 7, 2), (9, 49, 30), (25, 60, 1100), (1, 60, 800), (60, 1, 800), (1, 1400, 800), (1400, 1, 800)]
+    {
         within_the_bound::<f64>(m, n, k, 1.0, 0.0);
         within_the_bound::<f64>(m, n, k, -0.7, 1.3);
     }

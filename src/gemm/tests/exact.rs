@@ -192,9 +192,20 @@ impl Drop for Fenced {
 #[test]
 #[cfg(all(unix, not(miri)))]
 fn nothing_outside_the_matrices_is_touched() {
-    for (m, n, k) in
-        [(1, 1, 1), (5, 3, 2), (9, 17, 5), (13, 47, 33), (8, 50, 4), (1, 100, 30), (100, 1, 30), (90, 150, 120)]
-    {
+    for (m, n, k) in [
+        (1, 1, 1),
+        (5, 3, 2),
+        (9, 17, 5),
+        (13, 47, 33),
+        (8, 50, 4),
+        (1, 100, 30),
+        (100, 1, 30),
+        (90, 150, 120),
+        (1, 1500, 701),
+        (1500, 1, 701),
+        (41, 150, 520),
+        (600, 7, 260),
+    ] {
         for shape in Shape::plain(m, n, k).everywhere() {
             if shape.trans_a == Transpose::Conjugate || shape.trans_b == Transpose::Conjugate {
                 continue;

@@ -8,6 +8,7 @@ mod exact;
 mod files;
 mod packed;
 mod sharing;
+mod thin;
 
 use super::element::Element;
 use super::kernel::Level;

@@ -9,27 +9,24 @@
 
 use super::blocking::{CacheSizes, Cuts, Extent, PACKED_BYTES, Plan, k_block, part};
 use super::element::Element;
-use super::kernel::{Kernels, Mode, ROUND, Step};
+use super::gemv;
+use super::kernel::Kernels;
 use super::operand::Operand;
-use super::pack::{APanel, pack_panel};
-use super::problem::{Product, View};
-use super::runner::{Packing, TileRunner};
+use super::problem::Product;
+use super::runner::TileRunner;
+use super::scale::{scale, scale_rows};
 use super::small;
-use crate::error::{Error, Result, error};
-use crate::os::alloc::RawBuffer;
-use core::ops::Range;
+use crate::error::Result;
+
+mod ahead;
+mod memory;
+mod sweep;
+
+use memory::too_large;
+pub(super) use memory::{Held, Place, Store, buffer, packing, seat_stride};
 
 /// Row panels up to which a B with contiguous rows is used where it lies: it would be packed as often as it is read.
 const UNPACKED_ROW_PANELS: usize = 2;
-/// Column panels from which on a panel of an A with contiguous columns is copied.
-const COPY_A_FROM: usize = 4;
-/// Elements of C below which scaling is not shared out.
-const SCALE_SERIAL_BELOW: usize = 1 << 18;
-/// Elements from one fetch of packed B to its use: about 1 KiB of f32.
-const AHEAD: usize = 256;
-
-/// The rooms of two seats share no so large a piece of memory: a page.
-const SEAT_BYTES: usize = 4096;
 
 /// A product with its cuts.
 pub(super) struct Job<T: 'static, S = T> {
@@ -40,40 +37,6 @@ pub(super) struct Job<T: 'static, S = T> {
     columns: Cuts,
     depth: usize,
     blocks: usize,
-}
-
-/// Where a task finds or leaves packed panels of B.
-#[derive(Clone, Copy)]
-pub(super) struct Store<T> {
-    /// Null when B is used where it lies.
-    pub(super) first: *mut T,
-    /// The column at which the store begins.
-    pub(super) origin: usize,
-    /// The block of k at which it begins.
-    pub(super) block: usize,
-    /// Elements from one block of k to the next; 0 when each replaces the last.
-    pub(super) stride: usize,
-}
-
-// SAFETY: a store is an address; the rounds of `run` decide who writes where.
-unsafe impl<T: Send> Send for Store<T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for Store<T> {}
-
-/// An address that tasks share.
-#[derive(Clone, Copy)]
-pub(super) struct Place<T>(pub(super) *mut T);
-
-// SAFETY: as for a store.
-unsafe impl<T: Send> Send for Place<T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for Place<T> {}
-
-impl<T> Place<T> {
-    /// The address so many elements further on.
-    pub(super) fn at(&self, elements: usize) -> *mut T {
-        self.0.wrapping_add(elements)
-    }
 }
 
 /// Computes the product.
@@ -103,8 +66,12 @@ pub(super) unsafe fn run_within<T: Element, S: Operand<T>>(
     unsafe {
         if product.only_scales() {
             scale(product, tiles)
+        } else if gemv::fits(product) {
+            gemv::run(product, kernels, tiles)
+        } else if small::is_narrow(product, kernels) {
+            small::run_narrow(product, kernels, tiles)
         } else {
-            Job::new(product.upright(), kernels).run(budget, Held::NONE, tiles)
+            Job::new(*product, kernels).run(budget, Held::NONE, tiles)
         }
     }
 }
@@ -204,81 +171,6 @@ pub(super) unsafe fn run_alone<T: Element, S: Operand<T>>(
     }
 }
 
-/// `C = beta * C`, or zero where beta is zero.
-///
-/// # Safety
-/// C is as [`gemm`](super::gemm) demands.
-unsafe fn scale<T: Element, S: Operand<T>>(product: &Product<T, S>, tiles: &dyn TileRunner) -> Result<()> {
-    let elements = product.m.saturating_mul(product.n);
-    let shared = elements >= SCALE_SERIAL_BELOW && product.beta != T::ONE;
-    let parts = if shared { tiles.workers().max(1).min(product.m) } else { 1 };
-    let body = |i: usize| {
-        // SAFETY: the parts are disjoint; the rest is passed on to the caller.
-        unsafe { scale_rows(product, part(0..product.m, parts, i)) };
-        Ok(())
-    };
-    if parts == 1 { body(0) } else { tiles.for_each(parts, &body) }
-}
-
-/// # Safety
-/// As [`scale`], for these rows.
-unsafe fn scale_rows<T: Element, S: Operand<T>>(product: &Product<T, S>, rows: Range<usize>) {
-    if product.beta == T::ONE {
-        return;
-    }
-    for row in rows {
-        let line = product.c.wrapping_add(row * product.c_row);
-        for j in 0..product.n {
-            // SAFETY: an element of C in these rows; where beta is zero it is not read.
-            unsafe {
-                let at = line.add(j);
-                let value = if product.beta == T::ZERO { T::ZERO } else { product.beta * at.read_unaligned() };
-                at.write_unaligned(value);
-            }
-        }
-    }
-}
-
-/// Packing memory that a caller has at hand: where, and how many elements.
-#[derive(Clone, Copy)]
-pub(super) struct Held<T>(pub(super) Place<T>, pub(super) usize);
-
-impl<T: Element> Held<T> {
-    const NONE: Held<T> = Held(Place(core::ptr::null_mut()), 0);
-
-    /// Memory for `count` elements: this, or, if it is too small, some that is freed with what is returned.
-    fn or_new(self, tiles: &dyn TileRunner, count: Option<usize>) -> Result<(Place<T>, Option<Packing>)> {
-        if count.is_some_and(|count| count <= self.1) {
-            return Ok((self.0, None));
-        }
-        let memory = packing::<T>(tiles, count)?;
-        Ok((Place(memory.as_ptr().cast()), Some(memory)))
-    }
-}
-
-fn too_large() -> Error {
-    error!(Overflow, "the packing buffers of a product do not fit the address space; pass smaller sizes")
-}
-
-fn bytes_of<T>(count: Option<usize>) -> Result<usize> {
-    count.and_then(|count| count.checked_mul(size_of::<T>())).ok_or_else(too_large)
-}
-
-/// A buffer for `count` elements, on a cache line's boundary.
-pub(super) fn buffer<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<RawBuffer> {
-    RawBuffer::new(tiles.allocator(), bytes_of::<T>(count)?, 64)
-}
-
-/// The same for packed panels.
-pub(super) fn packing<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<Packing> {
-    tiles.packing(bytes_of::<T>(count)?)
-}
-
-/// Elements from one seat's room to the next: whole pages, which are then on the node of the one who packs there.
-pub(super) fn seat_stride<T>(room: usize) -> Option<usize> {
-    room.checked_next_multiple_of(SEAT_BYTES / size_of::<T>())
-}
-
 impl<T: Element, S: Operand<T>> Job<T, S> {
     pub(super) fn new(product: Product<T, S>, kernels: &'static Kernels<T>) -> Job<T, S> {
         let depth = k_block(product.k, T::K_BLOCK);
@@ -373,6 +265,10 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
         let columns = part(0..self.columns.count(), plan.column_runs, run);
         let origin = self.columns.start(columns.start) * self.kernels.lanes;
         let store = Store { first: room, origin, block: 0, stride: 0 };
+        if !room.is_null() && self.packs_ahead() {
+            // SAFETY: passed on to the caller.
+            return unsafe { self.sweep_ahead(columns, store) };
+        }
         // A store without stride begins anew at each block.
         for block in 0..self.blocks {
             let store = Store { block, ..store };
@@ -445,94 +341,5 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
             }
         }
         Ok(())
-    }
-
-    /// Multiplies a run of row panels by a run of column panels over some blocks of k. Where `packs`, the first row panel
-    /// also packs B into `store`.
-    ///
-    /// # Safety
-    /// As [`run`]; nobody else touches this part of C, nor, where `packs`, this part of the store; the store has room
-    /// for these panels and, unless `packs`, holds them.
-    unsafe fn sweep(
-        &self,
-        blocks: Range<usize>,
-        rows: Range<usize>,
-        columns: Range<usize>,
-        store: Store<T>,
-        packs: bool,
-    ) {
-        let (product, kernels) = (&self.product, self.kernels);
-        let mut a_panel = APanel::new();
-        for block in blocks {
-            let start = block * self.depth;
-            let k = self.depth.min(product.k - start);
-            let beta = if block == 0 { product.beta } else { T::ONE };
-            let packed = store.first.wrapping_add((block - store.block) * store.stride);
-            for row_panel in rows.clone() {
-                let lines = self.rows.piece(row_panel);
-                let source = View { first: product.a.at(lines.start, start), ..product.a };
-                let a = if S::WIDENED || (source.column != 1 && columns.len() >= COPY_A_FROM) {
-                    // SAFETY: these rows and this block lie within A.
-                    unsafe { a_panel.copy(source, lines.len(), k) }
-                } else {
-                    source.cast()
-                };
-                let upcoming = if row_panel + 1 < rows.end {
-                    View { first: product.a.at(lines.end, start), ..product.a }
-                } else {
-                    View { row: 0, column: 0, ..source }
-                };
-                let packing = packs && row_panel == rows.start;
-                let mut part = kernels.rows;
-                for column_panel in columns.clone() {
-                    // Each call fetches a part of the next panel of A: a row, or, of contiguous columns, as many as it has rounds.
-                    part = if part + 1 < kernels.rows { part + 1 } else { 0 };
-                    let (next, next_step) = if upcoming.column <= 1 {
-                        (upcoming.at(part, 0), ROUND * upcoming.column)
-                    } else {
-                        (upcoming.at(0, (part * (k / ROUND)) % k), upcoming.column)
-                    };
-                    let vectors = self.columns.piece(column_panel);
-                    let column = vectors.start * kernels.lanes;
-                    let last = (product.n - (vectors.end - 1) * kernels.lanes).min(kernels.lanes);
-                    let panel = packed.wrapping_add((column - store.origin) * k);
-                    let b = product.b.at(start, column);
-                    let width = vectors.len() * kernels.lanes;
-                    let mut step = Step {
-                        k,
-                        a: a.first,
-                        a_row: a.row,
-                        a_step: a.column,
-                        b: panel,
-                        b_step: width,
-                        b_ahead: AHEAD,
-                        next: next.cast(),
-                        next_step,
-                        pack: panel,
-                        c: product.c.wrapping_add(lines.start * product.c_row + column),
-                        c_row: product.c_row,
-                        last,
-                        alpha: product.alpha,
-                        beta,
-                    };
-                    let mut mode = Mode::Whole;
-                    if store.first.is_null() || (packing && product.b.column == 1 && !S::WIDENED) {
-                        (step.b, step.b_step, step.b_ahead) = (b.cast(), product.b.row, product.b.row.wrapping_mul(8));
-                        mode = match (packing, last < kernels.lanes) {
-                            (true, _) => Mode::Pack,
-                            (false, true) => Mode::Masked,
-                            (false, false) => Mode::Whole,
-                        };
-                    } else if packing {
-                        let columns = width - kernels.lanes + last;
-                        let source = View { first: b, ..product.b };
-                        // SAFETY: this block and these columns lie within B, and the panel's room within the store.
-                        unsafe { pack_panel(kernels, source, k, columns, panel, width) };
-                    }
-                    // SAFETY: the step describes parts of A, B or the store, and C, which the caller vouches for.
-                    unsafe { kernels.get(mode, lines.len(), vectors.len())(&step) };
-                }
-            }
-        }
     }
 }
