@@ -7,6 +7,9 @@
 //! 3. [`driver`]: the tasks run on a [`TileRunner`], which is the caller's own thread ([`Serial`]) or a pool. Each packs what it
 //!    reuses ([`pack`]) and calls a micro-kernel ([`kernel`]) chosen at run time from the CPU's feature bits.
 //!
+//! Some go other ways: small products, and those with few columns, are computed where they lie ([`small`]); a matrix
+//! times a vector is read in long runs ([`gemv`]).
+//!
 //! Many products at once are a [`batch`](gemm_batch); a B that is used often can be [packed](PackedB) before; and A and B may hold
 //! [`Bf16`], which is widened on its way into the kernels. Matrices in files may be larger than
 //! memory: [`gemm_files`]. All of it has the bits of the plain product.
