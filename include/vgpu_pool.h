@@ -1900,6 +1900,27 @@ VGPU_API vgpu_status vgpu_parallel_for(struct vgpu_pool *pool,
                                        void *user_data);
 
 /**
+ * A loop on the pool whose indices go to the same workers each time: for passing over the same data again and again, where it should
+ * stay in a worker's caches, or lies on its NUMA node since this loop wrote it first. Of n indices on w workers, worker i gets those
+ * from n * i / w up to n * (i + 1) / w, in order. No worker helps another, so the indices should take about equally long. Only one that
+ * does not come to its indices, since it is in the middle of something else, loses them to the caller. Spare workers, and seats for
+ * lent threads, get none. In a task that is bound to a place it is vgpu_parallel_for().
+ *
+ * @param pool       the pool; NULL runs the pieces in order on the caller
+ * @param n          how many indices
+ * @param grain      the most indices of one piece; 0: a worker's indices are one piece
+ * @param function   called for each piece
+ * @param user_data  passed to it
+ * @return as vgpu_parallel_for(); VGPU_ERROR_OUT_OF_MEMORY, with nothing begun
+ * @note Thread safety: any thread, tasks included. Blocks until every piece is done.
+ */
+VGPU_API vgpu_status vgpu_parallel_for_static(struct vgpu_pool *pool,
+                                              size_t n,
+                                              size_t grain,
+                                              vgpu_range_fn function,
+                                              void *user_data);
+
+/**
  * A loop over the tiles of a rectangle: the parallel version of
  *
  *     for (size_t r = 0; r < rows; r += tile_rows)

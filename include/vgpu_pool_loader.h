@@ -118,6 +118,8 @@ typedef struct vgpu_pool_api {
     vgpu_status (*group_destroy)(struct vgpu_group *group);
     /** vgpu_parallel_for() */
     vgpu_status (*parallel_for)(struct vgpu_pool *pool, size_t n, size_t grain, vgpu_range_fn function, void *user_data);
+    /** vgpu_parallel_for_static() */
+    vgpu_status (*parallel_for_static)(struct vgpu_pool *pool, size_t n, size_t grain, vgpu_range_fn function, void *user_data);
     /** vgpu_parallel_for_tiles() */
     vgpu_status (*parallel_for_tiles)(struct vgpu_pool *pool, size_t rows, size_t cols, size_t tile_rows, size_t tile_cols, vgpu_tile_fn function, void *user_data);
     /** vgpu_join() */
@@ -363,6 +365,7 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_group_wait",
     "vgpu_group_destroy",
     "vgpu_parallel_for",
+    "vgpu_parallel_for_static",
     "vgpu_parallel_for_tiles",
     "vgpu_join",
     "vgpu_fork_all",
@@ -664,6 +667,10 @@ vgpu_status vgpu_group_destroy(struct vgpu_group *group) {
 vgpu_status vgpu_parallel_for(struct vgpu_pool *pool, size_t n, size_t grain, vgpu_range_fn function, void *user_data) {
     if (vgpu_pool_loaded.parallel_for == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.parallel_for(pool, n, grain, function, user_data);
+}
+vgpu_status vgpu_parallel_for_static(struct vgpu_pool *pool, size_t n, size_t grain, vgpu_range_fn function, void *user_data) {
+    if (vgpu_pool_loaded.parallel_for_static == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.parallel_for_static(pool, n, grain, function, user_data);
 }
 vgpu_status vgpu_parallel_for_tiles(struct vgpu_pool *pool, size_t rows, size_t cols, size_t tile_rows, size_t tile_cols, vgpu_tile_fn function, void *user_data) {
     if (vgpu_pool_loaded.parallel_for_tiles == NULL) { return VGPU_ERROR_UNSUPPORTED; }

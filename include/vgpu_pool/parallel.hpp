@@ -130,6 +130,12 @@ template <typename Body> void pool_ref::parallel_for(std::size_t n, Body &&body,
     calls.exception.finish(vgpu_parallel_for(handle_, n, grain, &loop::piece, &calls));
 }
 
+template <typename Body> void pool_ref::parallel_for_static(std::size_t n, Body &&body, std::size_t grain) const {
+    using loop = detail::loop<std::remove_reference_t<Body>>;
+    loop calls{body};
+    calls.exception.finish(vgpu_parallel_for_static(handle_, n, grain, &loop::piece, &calls));
+}
+
 template <typename Body> void pool_ref::parallel_for(std::size_t begin, std::size_t end, Body &&body, std::size_t grain) const {
     if (begin >= end) {
         return;

@@ -134,6 +134,12 @@ class pool_ref {
     template <std::size_t Rank, typename Body>
     void parallel_for(const std::array<std::size_t, Rank> &extents, Body &&body, std::size_t grain = 0) const;
     /**
+     * A loop whose indices go to the same workers each time, for passing over the same data again and again: `body` as in
+     * parallel_for(). Of n indices on w workers, worker i gets those from n * i / w on; with a grain of 0 they are one piece.
+     * See vgpu_parallel_for_static().
+     */
+    template <typename Body> void parallel_for_static(std::size_t n, Body &&body, std::size_t grain = 0) const;
+    /**
      * A loop over tiles of at most tile_rows x tile_cols: `body(row_begin, row_end, col_begin, col_end)` for tiles that together
      * cover rows x cols exactly once.
      */

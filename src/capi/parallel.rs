@@ -9,10 +9,24 @@ use super::status::vgpu_status;
 use super::worker::vgpu_worker;
 use crate::error::{Error, Result, Status};
 use crate::os::alloc::{Allocator, Owned};
-use crate::parallel::{Tiling, for_range, for_tiles, fork_all};
+use crate::parallel::{Tiling, for_range, for_range_static, for_tiles, fork_all};
 use crate::pool::{Pool, Worker};
 use core::ffi::c_void;
+use core::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// What a loop does with a piece: calls the program's function.
+fn piece_of(
+    function: unsafe extern "C-unwind" fn(*mut vgpu_worker, *mut c_void, usize, usize) -> i32,
+    user_data: &UserData,
+) -> impl Fn(Option<&Worker>, Range<usize>) -> Result<()> + Sync {
+    move |worker, piece| {
+        // The whole of it is taken along, because a bare pointer may not change threads.
+        let &UserData(user_data) = { user_data };
+        // SAFETY: the program vouches for its function and data.
+        callback_result(unsafe { function(worker_pointer(worker), user_data, piece.start, piece.end) })
+    }
+}
 
 /// A loop on the pool: the parallel version of
 ///
@@ -42,12 +56,35 @@ pub unsafe extern "C" fn vgpu_parallel_for(
     guard(|| {
         let function = required_callback(function)?;
         let user_data = UserData(user_data);
-        for_range(optional(pool), 0..n, grain, |worker, piece| {
-            // The whole of it is taken along, because a bare pointer may not change threads.
-            let UserData(user_data) = *{ &user_data };
-            // SAFETY: the program vouches for its function and data.
-            callback_result(unsafe { function(worker_pointer(worker), user_data, piece.start, piece.end) })
-        })
+        for_range(optional(pool), 0..n, grain, piece_of(function, &user_data))
+    })
+}
+
+/// A loop on the pool whose indices go to the same workers each time: for passing over the same data again and again, where it should
+/// stay in a worker's caches, or lies on its NUMA node since this loop wrote it first. Of n indices on w workers, worker i gets those
+/// from n * i / w up to n * (i + 1) / w, in order. No worker helps another, so the indices should take about equally long. Only one that
+/// does not come to its indices, since it is in the middle of something else, loses them to the caller. Spare workers, and seats for
+/// lent threads, get none. In a task that is bound to a place it is vgpu_parallel_for().
+///
+/// @param pool       the pool; NULL runs the pieces in order on the caller
+/// @param n          how many indices
+/// @param grain      the most indices of one piece; 0: a worker's indices are one piece
+/// @param function   called for each piece
+/// @param user_data  passed to it
+/// @return as vgpu_parallel_for(); VGPU_ERROR_OUT_OF_MEMORY, with nothing begun
+/// @note Thread safety: any thread, tasks included. Blocks until every piece is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vgpu_parallel_for_static(
+    pool: *mut vgpu_pool,
+    n: usize,
+    grain: usize,
+    function: vgpu_range_fn,
+    user_data: *mut c_void,
+) -> vgpu_status {
+    guard(|| {
+        let function = required_callback(function)?;
+        let user_data = UserData(user_data);
+        for_range_static(optional(pool), 0..n, grain, piece_of(function, &user_data))
     })
 }
 

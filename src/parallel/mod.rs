@@ -1,8 +1,9 @@
-//! Loops on a pool, built on [`Worker::join`](crate::pool::Worker::join) and nothing else, and [task graphs](graph).
+//! Loops on a pool, built on [`Worker::join`](crate::pool::Worker::join) or on bound tasks and nothing else, and [task graphs](graph).
 //!
 //! | what | functions | which pieces |
 //! |---|---|---|
 //! | each index once, in any order | [`for_range`], [`for_tiles`] | whatever keeps the workers busy |
+//! | the same, each index on the same worker every time | [`for_range_static`] | one for each worker, or of the grain's length |
 //! | one value out of all indices | [`reduce()`] | fixed by the length: the same bits for any number of workers |
 //! | the value before each index | [`scan()`], [`inclusive_scan`], [`exclusive_scan`] | fixed by the length, likewise |
 //! | a slice in order | [`sort()`], [`sort_by`] | fixed by the items |
@@ -19,6 +20,7 @@ pub mod scan;
 pub mod sort;
 #[cfg(feature = "capi")]
 mod sort_bytes;
+pub mod static_range;
 pub mod tiles;
 
 pub use fork_all::fork_all;
@@ -30,6 +32,7 @@ pub use scan::{exclusive_scan, inclusive_scan, scan, scan_on};
 pub use sort::{sort, sort_by, sort_by_on};
 #[cfg(feature = "capi")]
 pub(crate) use sort_bytes::sort_bytes;
+pub use static_range::{for_range_static, for_range_static_on};
 pub use tiles::{Tile, Tiling, for_tiles, for_tiles_on};
 
 use core::ops::Range;

@@ -95,7 +95,7 @@ where
 }
 
 /// The loop without anybody to share it. A grain of 0 means one piece.
-fn in_order(range: Range<usize>, grain: usize, body: impl Fn(Range<usize>) -> Result<()>) -> Result<()> {
+pub(super) fn in_order(range: Range<usize>, grain: usize, body: impl Fn(Range<usize>) -> Result<()>) -> Result<()> {
     let Range { mut start, end } = range;
     let grain = if grain == 0 { usize::MAX } else { grain };
     while start < end {

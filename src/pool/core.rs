@@ -61,6 +61,7 @@ pub struct Core {
     maker: Option<Maker>,
     /// One for each seat of a thread that is lent; and the door that such threads come by, where there are seats.
     host_seats: Array<RunGate>,
+    regular_workers: usize,
     key: Option<Key>,
     log: Option<Log>,
     wait_policy: WaitPolicy,
@@ -71,10 +72,15 @@ pub struct Core {
     plots: Plots,
 }
 
+/// How many of so many workers are neither spare nor seats for lent threads.
+fn regular_workers(workers: usize, config: &Config<'_>) -> usize {
+    (workers - config.host_seats).saturating_sub(config.spare_workers).max(1)
+}
+
 /// Who has a place among so many workers, the spare ones included.
 fn roster(workers: usize, config: &Config<'_>) -> Roster {
     let own = workers - config.host_seats;
-    let most = own.saturating_sub(config.spare_workers).max(1);
+    let most = regular_workers(workers, config);
     match config.min_workers {
         0 if most == own => Roster::fixed(workers),
         0 => Roster::varying(most, most).with_guests(own),
@@ -127,6 +133,7 @@ impl Core {
             trace: Trace::new(allocator, workers, config.hooks)?,
             maker: config.on_caller.as_ref().map(|settings| Maker::new(allocator, settings)).transpose()?,
             host_seats: Array::from_fn(allocator, config.host_seats, |_| Ok(RunGate::new()))?,
+            regular_workers: regular_workers(workers, config),
             key: (config.host_seats != 0).then(|| Key::new(allocator)).transpose()?,
             log: config.log,
             wait_policy,
@@ -148,6 +155,11 @@ impl Core {
     /// How many of them have threads of the pool's own.
     pub(crate) fn own_workers(&self) -> usize {
         self.workers() - self.host_seats.len()
+    }
+
+    /// How many have CPUs of their own: the first ones.
+    pub(crate) fn regular_workers(&self) -> usize {
+        self.regular_workers
     }
 
     pub(super) fn host_seats(&self) -> &[RunGate] {

@@ -78,6 +78,7 @@ use ::core::time::Duration;
 pub(crate) use fork_join::Job;
 pub(crate) use inbox::Destination;
 pub(crate) use log::say;
+pub(crate) use seats::Reach;
 pub(crate) use shelf::Shelf;
 #[cfg(feature = "capi")]
 pub(crate) use task::{Header, TaskRef};

@@ -27,8 +27,9 @@ static void each_once(vgpu_pool *pool) {
             int wrong = 0;
             memset(touched, 0, sizeof touched);
             CHECK_OK(vgpu_parallel_for(pool, n, grains[g], touch, &n));
+            CHECK_OK(vgpu_parallel_for_static(pool, n, grains[g], touch, &n));
             for (i = 0; i < MOST; i++) {
-                wrong += touched[i] != (i < n);
+                wrong += touched[i] != (i < n ? 2 : 0);
             }
             CHECK(wrong == 0);
         }
@@ -50,6 +51,9 @@ static void loop_failure(vgpu_pool *pool) {
     size_t n = 100;
     (void)code;
     section("parallel_for: a failing chunk comes out, with its text; the next loop is clean");
+    CHECK_STATUS(VGPU_ERROR_TASK_FAILED, vgpu_parallel_for_static(pool, 1000, 1, fail_in_the_middle, NULL));
+    CHECK(strstr(vgpu_last_error_message(), "index 500 is cursed") != NULL);
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_parallel_for_static(pool, 1000, 1, NULL, NULL));
     CHECK_STATUS(VGPU_ERROR_TASK_FAILED, vgpu_parallel_for(pool, 1000, 1, fail_in_the_middle, NULL));
     CHECK(strstr(vgpu_last_error_message(), "cursed") != NULL);
     CHECK_OK(vgpu_parallel_for(pool, 500, 1, fail_in_the_middle, NULL));

@@ -52,6 +52,8 @@ void shapes(vgpu::pool_ref pool) {
             CHECK(is(5));
             pool.parallel_for_each(seen, [](std::atomic<int> &count) { count++; }, grain);
             CHECK(is(6));
+            pool.parallel_for_static(n, [&](std::size_t i) { seen[i]++; }, grain);
+            CHECK(is(7));
         }
     }
     pool.parallel_for(5, 3, [](std::size_t) { CHECK(false); });

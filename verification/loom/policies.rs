@@ -1,12 +1,13 @@
 //! Priorities and places, on the pool's real core: nothing that is queued beside the usual way is slept on, and nothing that is
 //! queued twice is run, or freed, twice.
 
-use crate::fork_stack::{dawdle, with_pool};
+use crate::fork_stack::{Place, dawdle, with_pool};
 use crate::model::Model;
 use crate::pool::small;
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use vgpu_pool::parallel::for_range_static_on;
 use vgpu_pool::pool::core::Core;
 use vgpu_pool::pool::inbox::FAIR_TURN;
 use vgpu_pool::pool::{Balance, Binding, Config, Priority, TaskOptions, WhenFull, Worker};
@@ -289,4 +290,30 @@ fn lifted() -> u64 {
 #[test]
 fn a_lifted_task_runs_once_and_is_freed_once() {
     LIFTED.verify();
+}
+
+/// A loop on two workers, each of which has an index of its own. The one that calls takes the other back, or waits for it.
+///
+/// Outcomes: who ran which index: twice the worker of the second, and that of the first.
+const STATIC_LOOP: Model =
+    Model { name: "a loop of bound chunks", operations: 4, bound: 1, outcomes: &[0, 2, 3], run: &static_loop, ..BOUND };
+fn static_loop() -> u64 {
+    with_pool(2, |core| {
+        let ran_by = [Place::new(), Place::new()];
+        core.run(|worker| {
+            for_range_static_on(worker, 0..2, 0, |worker, piece| {
+                ran_by[piece.start].write(1 + worker.index() as u64);
+                Ok(())
+            })
+        })
+        .unwrap();
+        let [first, second] = ran_by.map(|place| place.read());
+        assert!(first != 0 && second != 0, "each index was run");
+        first - 1 + 2 * (second - 1)
+    })
+}
+
+#[test]
+fn a_loop_waits_for_no_chunk_that_nobody_has_begun() {
+    STATIC_LOOP.verify();
 }
