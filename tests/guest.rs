@@ -411,7 +411,7 @@ impl TileRunner for Watched<'_> {
     fn seats(&self) -> usize {
         self.pool.seats()
     }
-    fn packing(&self, bytes: usize) -> Result<Packing> {
+    fn packing(&self, bytes: usize) -> Result<Packing<'_>> {
         let memory = self.pool.packing(bytes)?;
         *self.memory.lock().unwrap() = Some((memory.as_ptr() as usize, memory.size()));
         Ok(memory)

@@ -42,7 +42,7 @@ impl TileRunner for Pool {
         Pool::workers(self) + 1
     }
 
-    fn packing(&self, bytes: usize) -> Result<Packing> {
+    fn packing(&self, bytes: usize) -> Result<Packing<'_>> {
         if !self.core().plots().is_empty()
             && let Ok(pages) = Pages::map(bytes)
         {
@@ -50,7 +50,11 @@ impl TileRunner for Pool {
             pages.advise_huge(false);
             return Ok(Packing::Fresh(pages));
         }
-        RawBuffer::new(Pool::allocator(self), bytes, 64).map(Packing::Heap)
+        // What a program allocates itself it may expect back.
+        if !Pool::allocator(self).is_system() {
+            return RawBuffer::new(Pool::allocator(self), bytes, 64).map(Packing::Heap);
+        }
+        self.kept().take(bytes, 64).map(Packing::Kept)
     }
 
     fn for_each_seated(&self, count: usize, body: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
@@ -93,7 +97,7 @@ impl TileRunner for OnWorker<'_> {
         self.pool.seats()
     }
 
-    fn packing(&self, bytes: usize) -> Result<Packing> {
+    fn packing(&self, bytes: usize) -> Result<Packing<'_>> {
         self.pool.packing(bytes)
     }
 

@@ -4,21 +4,25 @@ use super::blocking::CacheSizes;
 use crate::error::Result;
 use crate::os::alloc::{Allocator, RawBuffer};
 use crate::os::pages::Pages;
+use crate::pool::kept::Loan;
 
 /// Memory for packed panels. Dropping gives it back.
 #[derive(Debug)]
-pub enum Packing {
+pub enum Packing<'a> {
     /// From an allocator.
     Heap(RawBuffer),
+    /// What others packed into before, and others will again.
+    Kept(Loan<'a>),
     /// Pages that nobody has written: each goes to the node of the worker that packs into it first.
     Fresh(Pages),
 }
 
-impl Packing {
+impl Packing<'_> {
     /// The first byte, at a multiple of 64.
     pub fn as_ptr(&self) -> *mut u8 {
         match self {
             Packing::Heap(buffer) => buffer.as_ptr(),
+            Packing::Kept(loan) => loan.as_ptr(),
             Packing::Fresh(pages) => pages.start().as_ptr(),
         }
     }
@@ -27,6 +31,7 @@ impl Packing {
     pub fn size(&self) -> usize {
         match self {
             Packing::Heap(buffer) => buffer.size(),
+            Packing::Kept(loan) => loan.size(),
             Packing::Fresh(pages) => pages.bytes(),
         }
     }
@@ -49,7 +54,7 @@ pub trait TileRunner {
     ///
     /// # Errors
     /// `OutOfMemory`; `Overflow`.
-    fn packing(&self, bytes: usize) -> Result<Packing> {
+    fn packing(&self, bytes: usize) -> Result<Packing<'_>> {
         RawBuffer::new(self.allocator(), bytes, 64).map(Packing::Heap)
     }
 

@@ -31,6 +31,7 @@ pub mod future;
 mod governor;
 pub mod group;
 pub mod inbox;
+pub(crate) mod kept;
 pub mod lend;
 pub mod log;
 mod maker;
@@ -68,6 +69,7 @@ pub use worker::Worker;
 pub use crate::protocol::run_queue::Growth;
 
 use self::core::Core;
+use self::kept::Kept;
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, Owned};
 use crate::os::file::{FileWriter, PathBuffer};
@@ -94,6 +96,8 @@ pub struct Pool {
     threads: Threads,
     /// Given up in a forked child, and by a thread that may not end the pool.
     core: ManuallyDrop<Owned<Core>>,
+    /// What products pack into.
+    kept: Kept,
     caches: Caches,
 }
 
@@ -106,6 +110,10 @@ impl Pool {
     pub fn new(config: &Config<'_>) -> Result<Pool> {
         threads::start(config)
             .inspect_err(|error| say(config.log, Level::Error, format_args!("no pool was made: {error}")))
+    }
+
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     pub(crate) fn core(&self) -> &Core {

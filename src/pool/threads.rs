@@ -4,6 +4,7 @@ use super::Pool;
 use super::chosen::chosen_cpus;
 use super::config::{Config, HookFn, Hooks, MAX_INBOX_CAPACITY, MAX_WORKERS, Pinning, WhenFull};
 use super::core::Core;
+use super::kept::Kept;
 use super::log::{Level, say};
 use super::seats::Seats;
 use crate::error::{Error, Result, Status, error};
@@ -160,7 +161,9 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     tell(config, topology, regular, placement.oversubscribed && !on_caller);
 
     // From here on dropping the pool stops whatever was started.
-    let mut pool = Pool { threads: Threads { running, starts, unpinned: 0 }, core: ManuallyDrop::new(core), caches };
+    let kept = Kept::new(config.allocator)?;
+    let mut pool =
+        Pool { threads: Threads { running, starts, unpinned: 0 }, core: ManuallyDrop::new(core), kept, caches };
     if on_caller {
         pool.core.settle();
         pool.threads.starts[0].call(config.hooks.on_start);

@@ -50,7 +50,11 @@ impl<T: Element> Held<T> {
     pub(super) const NONE: Held<T> = Held(Place(core::ptr::null_mut()), 0);
 
     /// Memory for `count` elements: this, or, if it is too small, some that is freed with what is returned.
-    pub(super) fn or_new(self, tiles: &dyn TileRunner, count: Option<usize>) -> Result<(Place<T>, Option<Packing>)> {
+    pub(super) fn or_new(
+        self,
+        tiles: &dyn TileRunner,
+        count: Option<usize>,
+    ) -> Result<(Place<T>, Option<Packing<'_>>)> {
         if count.is_some_and(|count| count <= self.1) {
             return Ok((self.0, None));
         }
@@ -73,7 +77,7 @@ pub(in crate::gemm) fn buffer<T: Element>(tiles: &dyn TileRunner, count: Option<
 }
 
 /// The same for packed panels.
-pub(in crate::gemm) fn packing<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<Packing> {
+pub(in crate::gemm) fn packing<T: Element>(tiles: &dyn TileRunner, count: Option<usize>) -> Result<Packing<'_>> {
     tiles.packing(bytes_of::<T>(count)?)
 }
 
