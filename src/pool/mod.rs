@@ -97,7 +97,7 @@ pub struct Pool {
     /// Given up in a forked child, and by a thread that may not end the pool.
     core: ManuallyDrop<Owned<Core>>,
     /// What products pack into.
-    kept: Kept,
+    kept: Owned<Kept>,
     caches: Caches,
 }
 

@@ -159,9 +159,9 @@ pub(super) fn start(config: &Config<'_>) -> Result<Pool> {
     let running = List::with_capacity(config.allocator, workers)?;
     let caches = *topology.caches();
     tell(config, topology, regular, placement.oversubscribed && !on_caller);
+    let kept = Owned::new(config.allocator, Kept::new(config.allocator)?)?;
 
     // From here on dropping the pool stops whatever was started.
-    let kept = Kept::new(config.allocator)?;
     let mut pool =
         Pool { threads: Threads { running, starts, unpinned: 0 }, core: ManuallyDrop::new(core), kept, caches };
     if on_caller {
