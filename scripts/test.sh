@@ -89,8 +89,8 @@ step 'tools' scripts/setup.sh
 step 'format' cargo fmt --check
 step 'clippy' clippy
 step 'documentation' documentation
-step 'rust tests' cargo test --locked
-step 'rust tests with the C ABI' cargo test --locked --lib --features capi
+step 'rust tests' cargo test --locked --features capi --tests
+step 'examples in the documentation' cargo test --locked --doc
 step 'the command-line tool' cargo test --locked --features cli --bin vgpu-pool --test cli
 step 'the reader on libhwloc' hwloc
 step 'loom' scripts/verify.sh loom
