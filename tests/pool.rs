@@ -6,6 +6,7 @@ mod common;
 use common::fib;
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
@@ -968,6 +969,23 @@ fn a_panic_in_a_fold_comes_out_and_nothing_is_lost() {
         assert_eq!(error.status(), Status::Panic);
         assert!(error.to_string().contains("the bad index"), "{error}");
         assert_eq!(live.load(SeqCst), 0);
+    }
+}
+
+/// Whatever index panics, the last one too, the loop's rest has left the private stack once.
+#[test]
+fn a_panic_in_a_private_fold_comes_out() {
+    let pool = pool(1);
+    for bad in 0..10 {
+        let told = pool.run(|worker| {
+            let fold = |worker: &Worker| worker.fold(0..10, |_, i| assert_ne!(i, bad, "the bad index"), |(), ()| ());
+            let caught = |worker: &Worker| catch_unwind(AssertUnwindSafe(|| fold(worker)));
+            // What the join publishes nobody steals, so that nothing of the loop is wanted.
+            let (result, _) = worker.join(caught, |_| ());
+            Ok(result.unwrap_err().downcast_ref::<String>().cloned())
+        });
+        let told = told.unwrap().expect("a panic with a text");
+        assert!(told.contains("the bad index"), "index {bad}: {told}");
     }
 }
 

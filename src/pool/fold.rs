@@ -40,10 +40,8 @@ struct Rest<'b, M, C, T> {
 
 /// How a loop over a [`Rest`] came to stop.
 enum Stop {
-    /// All is done, and the job is off the stack.
-    Done,
-    /// The job is private, off the stack, and somebody wants work: these are left.
-    Wanted(Range<usize>),
+    /// The job is private, and off the stack: only one index is left, or somebody wants work. These are left.
+    Left(Range<usize>),
     /// The job is public.
     Published,
 }
@@ -156,8 +154,7 @@ impl<M, C> Body<M, C> {
         unsafe { worker.forks().push(link) };
         let stop = catch_unwind(AssertUnwindSafe(|| self.walk(worker, &rest, range.start, value)));
         let is_ours = match &stop {
-            Ok(Stop::Done) => return Ok(range.end..range.end),
-            Ok(Stop::Wanted(left)) => return Ok(left.clone()),
+            Ok(Stop::Left(left)) => return Ok(left.clone()),
             // SAFETY: what the calls forked they have joined, so this is the newest job.
             Ok(Stop::Published) | Err(_) => unsafe { worker.forks().pop(link) || worker.take_back(&rest.job) },
         };
@@ -195,13 +192,9 @@ impl<M, C> Body<M, C> {
             // SAFETY: the job is private, and this its owner.
             let left = unsafe { rest.left() };
             if left.len() == 1 || worker.deque().is_empty() {
-                // SAFETY: it is the newest, and private.
+                // SAFETY: it is the newest, and private. No call comes after, whose panic would take it off once more.
                 unsafe { worker.forks().pop(rest.job.link()) };
-                if left.len() != 1 {
-                    return Stop::Wanted(left);
-                }
-                *value = self.add(value.take(), Some((self.map)(worker, left.start)));
-                return Stop::Done;
+                return Stop::Left(left);
             }
             index = left.start;
             // SAFETY: as above.
