@@ -251,6 +251,10 @@ deleted finish_run 'the wake-up of who closes' graph::graph_a_pool_ends_after_th
 deleted submit 'the call of who made the pool' maker::a_maker_that_sleeps_until_it_is_called_runs_every_task \
     'self.call_maker();' '' 2
 
+in_file src/pool/lend.rs
+deleted drop 'the wake-up of who ends the pool, when the last stay does' lend::a_lent_thread_is_given_back_at_the_end \
+    'self.0.leave().wake_blocked();' 'let _ = self.0.leave();'
+
 in_file src/pool/maker.rs
 deleted stay 'the release of the call before the look' maker::a_maker_that_sleeps_until_it_is_called_runs_every_task \
     'maker.called.release();' ''
