@@ -11,11 +11,8 @@ missing=
 command -v aarch64-linux-gnu-gcc >/dev/null || missing="$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
 if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || { echo "aarch64: please install$missing" >&2; exit 1; }
-    sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
     # shellcheck disable=SC2086  # the list is meant to be split
-    { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends $missing; } >/dev/null
+    scripts/apt.sh aarch64 $missing
 fi
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$arm" ]; then
     command -v rustup >/dev/null || { echo "aarch64: this Rust has no library for $arm; rustup target add $arm brings it" >&2; exit 1; }

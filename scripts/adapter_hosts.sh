@@ -61,16 +61,16 @@ compile() { # compile FOLDER COMPILER-AND-OPTIONS... -- SOURCE...: makes FOLDER/
     shift
     [ ! -s "$folder/library.a" ] || return 0
     mkdir -p "$folder"
+    object_of() { printf '%s/%s.o' "$folder" "$(printf '%s' "${1%.*}" | tr / _ | tail -c 200)"; }
     for source in "$@"; do
-        object=$folder/$(printf '%s' "${source%.*}" | tr / _ | tail -c 200).o
+        object=$(object_of "$source")
         [ ! -s "$object" ] || continue
         while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
         { "${command[@]}" -c "$source" -o "$object.new" && mv "$object.new" "$object"; } &
     done
     while [ "$(jobs -rp | wc -l)" -gt 0 ]; do wait -n; done
     for source in "$@"; do
-        object=$folder/$(printf '%s' "${source%.*}" | tr / _ | tail -c 200).o
-        [ -s "$object" ] || { say "$source was not compiled" >&2; exit 1; }
+        [ -s "$(object_of "$source")" ] || { say "$source was not compiled" >&2; exit 1; }
     done
     ar rcs "$folder/library.a" "$folder"/*.o
 }

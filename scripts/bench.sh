@@ -39,14 +39,8 @@ lacks clang++ -fopenmp=libomp omp.h && missing="$missing libomp-dev"
 lacks_library libopenblas.so.0 && missing="$missing libopenblas0-pthread"
 lacks_library libblis.so.4 && missing="$missing libblis4-openmp"
 if [ -n "$missing" ]; then
-    echo "bench: installing$missing"
-    sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
     # shellcheck disable=SC2086  # the list is meant to be split
-    if ! { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing; } \
-        >"$out/apt.log" 2>&1; then
-        echo "bench: that did not work ($out/apt.log says why); what needs it is left out" >&2
-    fi
+    scripts/apt.sh bench $missing || echo 'bench: what needs them is left out' >&2
 fi
 
 # Intel's library comes from PyPI, into a folder of its own.

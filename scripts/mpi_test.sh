@@ -6,10 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 program=$1
 if ! command -v mpicc >/dev/null || ! command -v mpirun >/dev/null; then
-    command -v apt-get >/dev/null || { echo 'mpi: please install Open MPI, with mpicc and mpirun' >&2; exit 1; }
-    sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends openmpi-bin libopenmpi-dev; } >/dev/null
+    scripts/apt.sh mpi openmpi-bin libopenmpi-dev
 fi
 make --no-print-directory "$program"
 

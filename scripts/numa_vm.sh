@@ -23,13 +23,8 @@ command -v qemu-system-x86_64 >/dev/null || missing="$missing qemu-system-x86"
 command -v busybox >/dev/null || missing="$missing busybox-static"
 command -v cpio >/dev/null || missing="$missing cpio"
 if [ -n "$missing" ]; then
-    command -v apt-get >/dev/null || fail "please install$missing"
-    sudo=
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
-    say "installing$missing"
     # shellcheck disable=SC2086  # the list is meant to be split
-    { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends $missing; } >"$work/apt.log" 2>&1 ||
-        { tail "$work/apt.log" >&2; fail 'apt could not install them'; }
+    scripts/apt.sh numa-vm $missing
 fi
 
 # The kernel that Debian's cloud images run: no modules are needed for what we do.

@@ -2,6 +2,7 @@
 # Installs what `make demo` and `make test` need and this machine has not, with apt. Does nothing when all is there.
 # Rust is not installed here: https://rustup.rs
 set -eu
+cd "$(dirname "$0")/.."
 
 missing=
 need() { # need COMMAND PACKAGE
@@ -34,23 +35,5 @@ fi
 if [ -z "$missing" ]; then
     exit 0
 fi
-missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
-echo "setup: installing $missing"
-if ! command -v apt-get >/dev/null 2>&1; then
-    echo "setup: there is no apt-get here. Please install these yourself: $missing" >&2
-    exit 1
-fi
-sudo=
-if [ "$(id -u)" -ne 0 ]; then
-    sudo=sudo
-fi
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-# shellcheck disable=SC2086  # the list is meant to be split
-if ! { $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing; } \
-    >"$log" 2>&1; then
-    tail -n 20 "$log" >&2
-    echo "setup: apt could not install $missing" >&2
-    exit 1
-fi
-echo 'setup: done'
+# shellcheck disable=SC2046,SC2086  # the list is meant to be split
+exec scripts/apt.sh setup $(printf '%s\n' $missing | sort -u)
