@@ -1,13 +1,12 @@
 //! Products of matrices in files, within a budget of memory.
 
-use super::error::{callback_result, guard, null};
+use super::error::{callback_result, guard, path};
 use super::gemm::{forms, tiles};
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::error::Result;
 use crate::gemm::{Element, FileGemm, FileMatrix, gemm_files};
-use crate::os::file::PathBuffer;
-use core::ffi::{CStr, c_char, c_void};
+use core::ffi::{c_char, c_void};
 
 /// Hears how far a long computation is. Returns 0 to go on; any other number ends it, and comes out of it as from a vgpu_task_fn.
 ///
@@ -30,18 +29,6 @@ impl Listener {
         // SAFETY: the caller vouches for the function.
         self.function.map_or(Ok(()), |function| callback_result(unsafe { function(self.user_data, done, total) }))
     }
-}
-
-/// # Safety
-/// A path that is not NULL ends in a zero byte.
-pub(super) unsafe fn path(name: &str, text: *const c_char) -> Result<PathBuffer> {
-    if text.is_null() {
-        return Err(null(name));
-    }
-    let mut path = PathBuffer::new();
-    // SAFETY: by contract.
-    path.push_bytes(unsafe { CStr::from_ptr(text) }.to_bytes())?;
-    Ok(path)
 }
 
 /// # Safety

@@ -1,13 +1,13 @@
 //! Products with a B that is packed once.
 
-use super::error::{guard, null, required};
+use super::error::{clear, guard, required};
 use super::gemm::tiles;
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::error::{Error, Result, error};
 use crate::gemm::{Element, Layout, PackB, PackedB, PackedGemm, Transpose, gemm_packed};
 use crate::os::alloc::{Allocator, Owned};
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 /// A packed B.
 pub struct vgpu_packed_b {
@@ -33,12 +33,9 @@ unsafe fn pack<T: Element>(
     matrix: fn(PackedB<T>) -> Matrix,
     packed: *mut *mut vgpu_packed_b,
 ) -> Result<()> {
-    if packed.is_null() {
-        return Err(null("packed, where the handle would go,"));
-    }
     // SAFETY: by contract.
     unsafe {
-        packed.write(ptr::null_mut());
+        clear(packed, "packed, where the handle would go,")?;
         let (layout, trans_b) = (Layout::from_code(layout)?, Transpose::from_code(trans_b)?);
         let tiles = tiles(pool)?;
         let made = PackedB::new(&PackB { layout, trans_b, n, k, b, ldb }, tiles)?;

@@ -5,7 +5,7 @@ use super::callbacks::{
     UserData, required_callback, vgpu_allocate_fn, vgpu_condition_fn, vgpu_destroy_fn, vgpu_free_fn, vgpu_task_fn,
 };
 use super::config::host_allocator;
-use super::error::{callback_result, guard, null, required};
+use super::error::{callback_result, clear, guard, null, required};
 use super::future::write_code;
 use super::pool::vgpu_pool;
 use super::sized::{self, Sized32};
@@ -200,12 +200,9 @@ pub unsafe extern "C" fn vgpu_graph_create(
     graph: *mut *mut vgpu_graph,
 ) -> vgpu_status {
     guard(|| {
-        if graph.is_null() {
-            return Err(null("graph, where the handle would go,"));
-        }
         // SAFETY: the caller vouches for the output and for the config.
         unsafe {
-            graph.write(ptr::null_mut());
+            clear(graph, "graph, where the handle would go,")?;
             let (on_failure, allocator) = vgpu_graph_config::read(config)?;
             let mut builder = Builder::new_in(allocator);
             builder.on_failure(on_failure);

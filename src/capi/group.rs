@@ -1,7 +1,7 @@
 //! Tasks that are waited for together.
 
 use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu_task_fn};
-use super::error::{guard, null, required};
+use super::error::{clear, guard, required};
 use super::future::write_code;
 use super::options::{vgpu_task_options, with_options};
 use super::pool::vgpu_pool;
@@ -27,12 +27,9 @@ pub struct vgpu_group {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_group_create(pool: *mut vgpu_pool, group: *mut *mut vgpu_group) -> vgpu_status {
     guard(|| {
-        if group.is_null() {
-            return Err(null("group, where the handle would go,"));
-        }
         // SAFETY: the caller vouches for the output, and that the pool outlives the group.
         unsafe {
-            group.write(ptr::null_mut());
+            clear(group, "group, where the handle would go,")?;
             let pool: &'static vgpu_pool = required(pool, "pool")?;
             let made = Owned::new(pool.pool().allocator(), vgpu_group { group: pool.pool().group()? })?;
             group.write(Owned::into_raw(made).as_ptr());

@@ -1,12 +1,12 @@
 //! Threads of the program that lend themselves to a pool.
 
-use super::error::{guard, null, required};
+use super::error::{clear, guard, required};
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::os::alloc::{Allocator, Owned};
 use crate::pool::Lease;
 use crate::pool::lend::Key;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 use core::time::Duration;
 
 /// How long threads of the program are lent to a pool.
@@ -28,11 +28,8 @@ pub struct vgpu_lease {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_lease_create(pool: *mut vgpu_pool, lease: *mut *mut vgpu_lease) -> vgpu_status {
     guard(|| {
-        if lease.is_null() {
-            return Err(null("lease, where the handle would go,"));
-        }
         // SAFETY: the caller vouches for the output.
-        unsafe { lease.write(ptr::null_mut()) };
+        unsafe { clear(lease, "lease, where the handle would go,")? };
         let lent_to = required(pool, "pool")?.pool();
         lent_to.check_process()?;
         let allocator = lent_to.allocator();

@@ -2,7 +2,7 @@
 
 use super::callbacks::{UserData, required_callback, vgpu_destroy_fn, worker_pointer};
 use super::config::vgpu_pool_config;
-use super::error::{callback_result, guard, null, required};
+use super::error::{callback_result, clear, guard, null, required};
 use super::future::write_code;
 use super::options::cpu_set;
 use super::sized::{self, Sized32};
@@ -137,12 +137,9 @@ pub unsafe extern "C" fn vgpu_micropools_create(
     set: *mut *mut vgpu_micropools,
 ) -> vgpu_status {
     guard(|| {
-        if set.is_null() {
-            return Err(null("set, where the handle would go,"));
-        }
         // SAFETY: the caller vouches for the output, the config and the micropools.
         unsafe {
-            set.write(ptr::null_mut());
+            clear(set, "set, where the handle would go,")?;
             let config = sized::read(config)?;
             let chosen = cpu_set(config.cpus, config.num_cpu_words as usize)?;
             let config = config.to_config(chosen.as_ref())?;

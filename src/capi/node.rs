@@ -1,6 +1,6 @@
 //! Memory on a named NUMA node.
 
-use super::error::{guard, null};
+use super::error::{clear, guard, null};
 use super::status::vgpu_status;
 use crate::error::{Result, error};
 use crate::memory::node::{self, NodeMemory, Place, Request};
@@ -74,19 +74,6 @@ pub(super) fn request(bytes: usize, place: Place, flags: u32) -> Result<Request>
         strict: flags & VGPU_NODE_STRICT != 0,
         touch: flags & VGPU_NODE_NO_TOUCH == 0,
     })
-}
-
-/// Sets an output to NULL, so that it is so on failure.
-///
-/// # Safety
-/// `output` is NULL or writable.
-pub(super) unsafe fn clear<T>(output: *mut *mut T, what: &str) -> Result<()> {
-    if output.is_null() {
-        return Err(null(what));
-    }
-    // SAFETY: by contract.
-    unsafe { output.write(ptr::null_mut()) };
-    Ok(())
 }
 
 fn allocate(bytes: usize, place: Place, flags: u32, memory: *mut *mut c_void) -> Result<()> {

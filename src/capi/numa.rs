@@ -1,7 +1,7 @@
 //! A thread for each NUMA node that allocates for whoever asks, and host memory pinned for GPUs.
 
-use super::error::{guard, null};
-use super::node::{clear, request};
+use super::error::{clear, guard, null};
+use super::node::request;
 use super::status::vgpu_status;
 use crate::error::{Result, error};
 use crate::memory::cuda::{CudaMemory, Pin};

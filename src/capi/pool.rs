@@ -2,7 +2,7 @@
 
 use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu_task_fn};
 use super::config::{inbox_mode, vgpu_pool_config, victims};
-use super::error::{guard, null, required};
+use super::error::{clear, guard, null, required};
 use super::future::{StoredTask, vgpu_future, vgpu_task_storage};
 use super::options::{cpu_set, vgpu_task_options, with_options};
 use super::sized;
@@ -44,12 +44,9 @@ pub(super) fn optional<'a>(pool: *const vgpu_pool) -> Option<&'a Pool> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_pool_create(config: *const vgpu_pool_config, pool: *mut *mut vgpu_pool) -> vgpu_status {
     guard(|| {
-        if pool.is_null() {
-            return Err(null("pool, where the handle would go,"));
-        }
         // SAFETY: the caller vouches for the output and for the config.
         unsafe {
-            pool.write(ptr::null_mut());
+            clear(pool, "pool, where the handle would go,")?;
             let config = sized::read(config)?;
             let cpus = cpu_set(config.cpus, config.num_cpu_words as usize)?;
             let config = config.to_config(cpus.as_ref())?;

@@ -1,8 +1,6 @@
 //! Memory from the fastest tier that has room: a node, other nodes, files on disk.
 
-use super::error::{guard, null};
-use super::gemm_files::path;
-use super::node::clear;
+use super::error::{clear, guard, null, path};
 use super::status::vgpu_status;
 use crate::error::{Result, error};
 use crate::memory::tiers::{Tier, TierConfig, TierMemory, Tiers};
