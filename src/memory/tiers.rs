@@ -59,13 +59,30 @@ pub struct Tiers {
 /// A zeroed block from a 2 MiB boundary on. Dropping gives it back.
 #[derive(Debug)]
 pub struct TierMemory<'a> {
-    tiers: &'a Tiers,
+    place: Place,
+    /// Behind `place`, because only what is gone may be given out again.
+    _charge: Charge<'a>,
     tier: Tier,
     bytes: usize,
-    /// What the tier's budget was charged.
-    charged: u64,
-    /// Always there, until it is dropped.
-    place: Option<Place>,
+}
+
+/// What is out of a tier's budget until this is dropped.
+#[derive(Debug)]
+struct Charge<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Charge<'_> {
+    fn new(budget: &Budget, bytes: u64) -> Option<Charge<'_>> {
+        budget.take(bytes).then_some(Charge { budget, bytes })
+    }
+}
+
+impl Drop for Charge<'_> {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
 }
 
 #[derive(Debug)]
@@ -113,16 +130,12 @@ impl Tiers {
         let charged = charged.ok_or_else(|| error!(Overflow, "{bytes} bytes do not fit the address space"))? as u64;
         let mut refusal = None;
         for tier in Tier::ALL {
-            let budget = &self.budgets[tier as usize];
-            if !budget.take(charged) {
-                continue;
-            }
+            let Some(charge) = Charge::new(&self.budgets[tier as usize], charged) else { continue };
             match self.place(tier, bytes) {
-                Ok(Some(place)) => return Ok(TierMemory { tiers: self, tier, bytes, charged, place: Some(place) }),
+                Ok(Some(place)) => return Ok(TierMemory { place, _charge: charge, tier, bytes }),
                 Ok(None) => {}
                 Err(error) => refusal = Some(error),
             }
-            budget.give_back(charged);
         }
         Err(self.refusal(bytes, refusal))
     }
@@ -200,9 +213,8 @@ impl TierMemory<'_> {
     /// The first byte.
     pub fn start(&self) -> NonNull<u8> {
         match &self.place {
-            Some(Place::Node(memory)) => memory.start(),
-            Some(Place::File(pages)) => pages.start(),
-            None => NonNull::dangling(),
+            Place::Node(memory) => memory.start(),
+            Place::File(pages) => pages.start(),
         }
     }
 
@@ -219,16 +231,8 @@ impl TierMemory<'_> {
     /// The number of the node it is on; `None` for a file.
     pub fn node(&self) -> Option<u32> {
         match &self.place {
-            Some(Place::Node(memory)) => Some(memory.node()),
-            _ => None,
+            Place::Node(memory) => Some(memory.node()),
+            Place::File(_) => None,
         }
-    }
-}
-
-impl Drop for TierMemory<'_> {
-    fn drop(&mut self) {
-        // Only what is gone may be given out again.
-        self.place = None;
-        self.tiers.budgets[self.tier as usize].give_back(self.charged);
     }
 }
