@@ -1,10 +1,9 @@
 //! AVX2 with FMA: tiles of 6 rows by 2 vectors, that is 6 x 16 for f32 and 6 x 8 for f64: 12 registers of sums, 2 of B and
 //! up to 2 of A fill all 16. Also the transposing packers, which AVX-512 shares: they wait for memory, not for shuffles.
 
-use super::body::multiply;
 use super::portable::transpose_range;
 use super::vector::Vector;
-use super::{Kernels, Rows, Step, column, rows, table};
+use super::{Kernels, bodies, column, table};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
@@ -138,35 +137,7 @@ register!(
     _mm256_mul_pd
 );
 
-/// # Safety
-/// As [`Kernel`](super::Kernel) says.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn entry<V: Vector, const M: usize, const N: usize, const MODE: u8>(step: &Step<V::Scalar>) {
-    // SAFETY: passed on to the caller.
-    unsafe { multiply::<V, M, N, MODE>(step) }
-}
-
-/// # Safety
-/// As [`rows::add_rows`] says.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn add_rows<V: Vector>(rows: &Rows<V::Scalar>, sums: *mut V::Scalar) {
-    // SAFETY: passed on to the caller.
-    unsafe { rows::add_rows::<V>(rows, sums) }
-}
-
-/// # Safety
-/// As [`rows::finish`] says.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn finish<V: Vector>(
-    count: usize,
-    sums: *const V::Scalar,
-    c: *mut V::Scalar,
-    alpha: V::Scalar,
-    beta: V::Scalar,
-) {
-    // SAFETY: passed on to the caller.
-    unsafe { rows::finish::<V>(count, sums, c, alpha, beta) }
-}
+bodies!("avx2,fma");
 
 /// Packs 8 x 8 blocks through registers, the edges element by element.
 ///

@@ -2,9 +2,8 @@
 //!
 //! 24 registers of sums, 3 of B and one of A leave slack among 32; 9 x 3 would leave none and measured slower.
 
-use super::body::multiply;
 use super::vector::Vector;
-use super::{Kernels, Rows, Step, column, rows, table};
+use super::{Kernels, bodies, column, table};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
@@ -127,35 +126,7 @@ register!(
     _mm512_mul_pd
 );
 
-/// # Safety
-/// As [`Kernel`](super::Kernel) says.
-#[target_feature(enable = "avx512f,avx2,fma")]
-unsafe fn entry<V: Vector, const M: usize, const N: usize, const MODE: u8>(step: &Step<V::Scalar>) {
-    // SAFETY: passed on to the caller.
-    unsafe { multiply::<V, M, N, MODE>(step) }
-}
-
-/// # Safety
-/// As [`rows::add_rows`] says.
-#[target_feature(enable = "avx512f,avx2,fma")]
-unsafe fn add_rows<V: Vector>(rows: &Rows<V::Scalar>, sums: *mut V::Scalar) {
-    // SAFETY: passed on to the caller.
-    unsafe { rows::add_rows::<V>(rows, sums) }
-}
-
-/// # Safety
-/// As [`rows::finish`] says.
-#[target_feature(enable = "avx512f,avx2,fma")]
-unsafe fn finish<V: Vector>(
-    count: usize,
-    sums: *const V::Scalar,
-    c: *mut V::Scalar,
-    alpha: V::Scalar,
-    beta: V::Scalar,
-) {
-    // SAFETY: passed on to the caller.
-    unsafe { rows::finish::<V>(count, sums, c, alpha, beta) }
-}
+bodies!("avx512f,avx2,fma");
 
 pub(super) static F32: Kernels<f32> = Kernels {
     rows: 8,

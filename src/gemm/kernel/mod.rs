@@ -261,3 +261,39 @@ macro_rules! column {
     ($entry:ident, $vector:ty, $mode:literal, [$($row:literal)+], $v:literal) => { &[$($entry::<$vector, $row, $v, $mode>),+] };
 }
 use column;
+
+/// The bodies of a level's kernels, compiled for its instructions; for those of every CPU without a list.
+macro_rules! bodies {
+    ($($features:literal)?) => {
+        /// # Safety
+        /// As [`Kernel`](super::Kernel) says.
+        $(#[target_feature(enable = $features)])?
+        unsafe fn entry<V: super::vector::Vector, const M: usize, const N: usize, const MODE: u8>(step: &super::Step<V::Scalar>) {
+            // SAFETY: passed on to the caller.
+            unsafe { super::body::multiply::<V, M, N, MODE>(step) }
+        }
+
+        /// # Safety
+        /// As [`rows::add_rows`](super::rows::add_rows) says.
+        $(#[target_feature(enable = $features)])?
+        unsafe fn add_rows<V: super::vector::Vector>(rows: &super::Rows<V::Scalar>, sums: *mut V::Scalar) {
+            // SAFETY: passed on to the caller.
+            unsafe { super::rows::add_rows::<V>(rows, sums) }
+        }
+
+        /// # Safety
+        /// As [`rows::finish`](super::rows::finish) says.
+        $(#[target_feature(enable = $features)])?
+        unsafe fn finish<V: super::vector::Vector>(
+            count: usize,
+            sums: *const V::Scalar,
+            c: *mut V::Scalar,
+            alpha: V::Scalar,
+            beta: V::Scalar,
+        ) {
+            // SAFETY: passed on to the caller.
+            unsafe { super::rows::finish::<V>(count, sums, c, alpha, beta) }
+        }
+    };
+}
+use bodies;

@@ -3,10 +3,9 @@
 //! Either way 24 registers of sums, 3 or 4 of B and one of A leave slack among 32. There are no masked loads and stores: the lanes of
 //! a partial vector are moved one half and one lane at a time, which only the last vector of an edge pays for.
 
-use super::body::multiply;
 use super::portable::transpose_range;
 use super::vector::Vector;
-use super::{Kernels, Rows, Step, column, rows, table};
+use super::{Kernels, bodies, column, table};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -184,35 +183,7 @@ unsafe fn store_one_f64(to: *mut f64, register: float64x2_t, count: usize) {
     unsafe { vst1q_lane_f64::<0>(to, register) }
 }
 
-/// # Safety
-/// As [`Kernel`](super::Kernel) says.
-#[target_feature(enable = "neon")]
-unsafe fn entry<V: Vector, const M: usize, const N: usize, const MODE: u8>(step: &Step<V::Scalar>) {
-    // SAFETY: passed on to the caller.
-    unsafe { multiply::<V, M, N, MODE>(step) }
-}
-
-/// # Safety
-/// As [`rows::add_rows`] says.
-#[target_feature(enable = "neon")]
-unsafe fn add_rows<V: Vector>(rows: &Rows<V::Scalar>, sums: *mut V::Scalar) {
-    // SAFETY: passed on to the caller.
-    unsafe { rows::add_rows::<V>(rows, sums) }
-}
-
-/// # Safety
-/// As [`rows::finish`] says.
-#[target_feature(enable = "neon")]
-unsafe fn finish<V: Vector>(
-    count: usize,
-    sums: *const V::Scalar,
-    c: *mut V::Scalar,
-    alpha: V::Scalar,
-    beta: V::Scalar,
-) {
-    // SAFETY: passed on to the caller.
-    unsafe { rows::finish::<V>(count, sums, c, alpha, beta) }
-}
+bodies!("neon");
 
 /// Packs 4 x 4 blocks through registers, the edges element by element.
 ///

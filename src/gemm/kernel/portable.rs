@@ -3,9 +3,8 @@
 //! Products and sums round separately: without the instruction, a fused multiply-add is a call into the C library. Tiles
 //! of 4 rows by 2 arrays of 16 bytes fit the 16 registers which x86-64 and AArch64 both have.
 
-use super::body::multiply;
 use super::vector::Vector;
-use super::{Kernels, Rows, Step, column, rows, table};
+use super::{Kernels, bodies, column, table};
 use crate::gemm::element::Element;
 use core::array;
 use core::ops::Range;
@@ -73,32 +72,7 @@ unsafe impl<T: Element, const L: usize> Vector for Lanes<T, L> {
     unsafe fn prefetch_far(_: *const T) {}
 }
 
-/// # Safety
-/// As [`Kernel`](super::Kernel) says.
-unsafe fn entry<V: Vector, const M: usize, const N: usize, const MODE: u8>(step: &Step<V::Scalar>) {
-    // SAFETY: passed on to the caller.
-    unsafe { multiply::<V, M, N, MODE>(step) }
-}
-
-/// # Safety
-/// As [`rows::add_rows`] says.
-unsafe fn add_rows<V: Vector>(rows: &Rows<V::Scalar>, sums: *mut V::Scalar) {
-    // SAFETY: passed on to the caller.
-    unsafe { rows::add_rows::<V>(rows, sums) }
-}
-
-/// # Safety
-/// As [`rows::finish`] says.
-unsafe fn finish<V: Vector>(
-    count: usize,
-    sums: *const V::Scalar,
-    c: *mut V::Scalar,
-    alpha: V::Scalar,
-    beta: V::Scalar,
-) {
-    // SAFETY: passed on to the caller.
-    unsafe { rows::finish::<V>(count, sums, c, alpha, beta) }
-}
+bodies!();
 
 /// Packs the elements with `p` in `depth` and `j` in `columns`; those with `j >= present` become zero.
 ///
