@@ -24,7 +24,7 @@ impl Count for Arrivals {
 /// Two runs, one after the other. The last of the first run begins the second, and lets the other go on.
 ///
 /// Outcomes: who was the last in each.
-const AGAIN: Model = Model { name: "again", operations: 4, outcomes: &[0, 1, 2, 3], run: &again, ..LAST };
+const AGAIN: Model = Model { name: "again", threads: 4, operations: 4, outcomes: &[0, 1, 2, 3], run: &again, ..LAST };
 fn again() -> u64 {
     let scene = Arc::new((Arrivals::new(2), [Place::new(), Place::new()]));
     let mut outcome = 0;

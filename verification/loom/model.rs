@@ -4,6 +4,7 @@
 //! these lines.
 
 use crate::explore::{deep, explore};
+use loom::thread;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use vgpu_pool::sync::{AtomicU32, RELAXED, fence, futex_wake};
@@ -42,6 +43,14 @@ impl<F: Fn() -> u64 + Send + Sync> Run for F {
     }
 }
 
+/// Runs a model on a thread that has room to make pools: 256 KiB, where loom's first thread has 32. loom allows five in all; the models
+/// with four of their own make no pools.
+fn on_large_stack(run: &'static dyn Run) -> u64 {
+    const WORDS: usize = (256 << 10) / size_of::<usize>();
+    let thread = thread::Builder::new().stack_size(WORDS).spawn(|| run.run());
+    thread.unwrap().join().unwrap()
+}
+
 /// Models are constants. One that is put together while the test runs stays until the test program ends.
 pub(crate) fn constant<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
@@ -61,11 +70,11 @@ impl Model {
     /// The checker's lazily made statics order their first user before all others, which would hide what a weak fence lets
     /// through. So their first user is the thread that starts all others.
     fn prepared(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
-        let run = self.run;
+        let Model { run, threads, .. } = *self;
         move || {
             fence(RELAXED);
             futex_wake(&AtomicU32::new(0), 1);
-            run.run()
+            if threads < 4 { on_large_stack(run) } else { run.run() }
         }
     }
 
