@@ -265,6 +265,14 @@ in_file src/parallel/graph/runner.rs
 deleted run 'the shelving of what is ready while its first vertex runs' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
     'self.put(list);' 'self.unshelved.append(list);'
 
+in_file src/parallel/crew.rs
+deleted finish 'the wait for calls in progress' crew::a_loop_with_its_caller_ends_when_all_calls_have \
+    'task.get()' 'Ok(())'
+deleted finish 'the taking back of what nobody has begun' crew::a_loop_with_its_caller_waits_for_nobody_who_is_busy_elsewhere \
+    'let Some(task) = self.0.take().filter(|task| !task.cancel()) else { return Ok(()) };' 'let Some(task) = self.0.take() else { return Ok(()) };'
+deleted drop 'the wait for calls in progress, after a panic' crew::a_caller_that_panics_leaves_no_call_running \
+    '_ = task.wait();' 'drop(task);'
+
 in_file src/pool/shelf.rs
 deleted put 'the notification of a sleeper' graph::graph_no_ready_vertex_waits_behind_one_that_runs \
     'worker.core().announce_jobs(worker.reach(), || worker.index() + 1);' ''

@@ -94,17 +94,28 @@ pub(super) fn k_block(k: usize, longest: usize) -> usize {
 pub(super) const SERIAL_BELOW: usize = 1 << 20;
 /// Multiply-adds below which a task is not worth stealing.
 const LEAST_TASK: usize = 1 << 20;
-/// Tasks per worker, so that a worker which is disturbed leaves its share to the others.
+/// The same of a task for whose sake nothing is packed.
+const LEAST_ROWS_TASK: usize = 1 << 18;
+/// Multiply-adds of a task of a large product: about a millisecond of one core. Who is disturbed in the last one keeps the others waiting.
+const USUAL_TASK: usize = 1 << 26;
+/// Tasks per worker at least, so that a worker which is disturbed leaves its share to the others.
 pub(super) const TASKS_PER_WORKER: usize = 8;
+/// Tasks per worker at most.
+const MOST_TASKS_PER_WORKER: usize = 64;
 /// Most bytes of packed B at a time. Larger products are done in stripes, with a barrier between them.
 pub(super) const PACKED_BYTES: usize = 64 << 20;
+/// Seats up to which each packs all of B for itself.
+pub(super) const MOST_SEATS: usize = 65;
+/// Row panels that each worker has at least where each packs B for itself, so that packing is a small part of its work.
+const LEAST_ROW_PANELS: usize = 4;
 
 /// How many tasks so many multiply-adds are worth.
 pub(super) fn tasks(work: usize, workers: usize) -> usize {
     if workers <= 1 || work < SERIAL_BELOW {
         return 1;
     }
-    workers.saturating_mul(TASKS_PER_WORKER).min(work / LEAST_TASK).max(1)
+    let [least, most] = [TASKS_PER_WORKER, MOST_TASKS_PER_WORKER].map(|each| workers.saturating_mul(each));
+    (work / USUAL_TASK).clamp(least, most).min(work / LEAST_TASK).max(1)
 }
 
 /// What is to be cut.
@@ -125,9 +136,21 @@ pub(super) struct Extent {
     pub(super) blocks: usize,
 }
 
+/// Who packs B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Each task those columns that are its own.
+    OwnedColumns,
+    /// Each worker all of it, for the rows that it will have.
+    OwnB,
+    /// All workers together, before they multiply.
+    SharedB,
+}
+
 /// How tasks are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
+    pub(super) form: Form,
     /// How many runs of row panels.
     pub(super) row_runs: usize,
     /// How many runs of column panels, in all of C.
@@ -161,11 +184,27 @@ impl Plan {
         let line = run_columns.saturating_mul(extent.size).max(1);
         if row_runs == 1 {
             // Every task owns its columns: it packs one block of k at a time, for itself alone.
-            return Plan { row_runs, column_runs, runs_per_stripe: column_runs, blocks_per_stripe: 1 };
+            let form = Form::OwnedColumns;
+            return Plan { form, row_runs, column_runs, runs_per_stripe: column_runs, blocks_per_stripe: 1 };
+        }
+        let packed = extent.column_panels.saturating_mul(extent.panel * extent.size).saturating_mul(extent.k);
+        if packed <= caches.b_block().min(budget)
+            && workers < MOST_SEATS
+            && extent.row_panels >= LEAST_ROW_PANELS * workers
+        {
+            let tasks = (workers * TASKS_PER_WORKER).min(work / LEAST_ROWS_TASK).min(extent.row_panels);
+            let form = Form::OwnB;
+            return Plan {
+                form,
+                row_runs: tasks,
+                column_runs: 1,
+                runs_per_stripe: 1,
+                blocks_per_stripe: extent.blocks,
+            };
         }
         let blocks = (budget / line / extent.depth).clamp(1, extent.blocks);
         let runs = (budget / line / extent.depth / blocks).clamp(1, column_runs);
-        Plan { row_runs, column_runs, runs_per_stripe: runs, blocks_per_stripe: blocks }
+        Plan { form: Form::SharedB, row_runs, column_runs, runs_per_stripe: runs, blocks_per_stripe: blocks }
     }
 
     /// The row run and column run of tile `i` of a stripe of `runs` column runs. Each worker's share of the tiles is a band of

@@ -9,14 +9,13 @@
 //! own anyway, which are then added to C in the order of the blocks. The bits are the same.
 
 use super::blocking::{TASKS_PER_WORKER, k_block, part};
-use super::driver::{Place, packing};
+use super::driver::{Place, Room, packing};
 use super::element::Element;
 use super::kernel::{Kernels, Rows};
 use super::operand::Operand;
 use super::problem::{Product, View};
 use super::runner::TileRunner;
 use crate::error::Result;
-use core::mem::MaybeUninit;
 use core::ops::Range;
 
 /// Bytes of the sums that a task has at a time: rows are read in runs of this length.
@@ -29,20 +28,6 @@ const TURNED_BYTES: usize = 24 << 10;
 const LEAST_TASK: usize = 1 << 18;
 /// Elements of a C that is not contiguous which are gathered at a time.
 const GATHERED: usize = 64;
-
-/// Memory of a task, on its stack.
-#[repr(align(64))]
-struct Room<const BYTES: usize>(MaybeUninit<[u8; BYTES]>);
-
-impl<const BYTES: usize> Room<BYTES> {
-    fn new() -> Self {
-        Room(MaybeUninit::uninit())
-    }
-
-    fn first<T>(&mut self) -> *mut T {
-        self.0.as_mut_ptr().cast()
-    }
-}
 
 /// `c[j] = alpha * sum over p of vector[p] * matrix[p, j] + beta * c[j]`.
 struct Gemv<T: 'static> {

@@ -5,6 +5,7 @@ use super::runner::{Packing, TileRunner};
 use crate::error::Result;
 use crate::os::alloc::{Allocator, RawBuffer};
 use crate::os::pages::Pages;
+use crate::parallel::crew::for_each_with_caller;
 use crate::parallel::for_range_on;
 use crate::pool::{Pool, Worker};
 use crate::topology::{Cache, Caches};
@@ -34,7 +35,7 @@ impl TileRunner for Pool {
     }
 
     fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
-        self.run(|worker| rounds(&OnWorker { pool: self, worker }))
+        if takes_part(self) { rounds(self) } else { on_worker(self, rounds) }
     }
 
     fn seats(&self) -> usize {
@@ -58,7 +59,10 @@ impl TileRunner for Pool {
     }
 
     fn for_each_seated(&self, count: usize, body: &(dyn Fn(usize, usize) -> Result<()> + Sync)) -> Result<()> {
-        self.enter(&|tiles| tiles.for_each_seated(count, body))
+        if takes_part(self) {
+            return for_each_with_caller(self.core(), Pool::workers(self).min(count), count, body);
+        }
+        on_worker(self, &|tiles| tiles.for_each_seated(count, body))
     }
 
     fn both(
@@ -66,8 +70,17 @@ impl TileRunner for Pool {
         first: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync),
         second: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<()> {
-        self.enter(&|tiles| tiles.both(first, second))
+        on_worker(self, &|tiles| tiles.both(first, second))
     }
+}
+
+/// Whether the calling thread computes beside the workers. One of the pool's is one of them, and the maker of a pool becomes one.
+fn takes_part(pool: &Pool) -> bool {
+    pool.core().current_worker().is_none() && !pool.core().is_made_here()
+}
+
+fn on_worker(pool: &Pool, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()> {
+    pool.run(|worker| rounds(&OnWorker { pool, worker }))
 }
 
 /// The workers of a pool, as one of them sees it.

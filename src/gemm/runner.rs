@@ -61,8 +61,8 @@ pub trait TileRunner {
     /// The caches of a worker.
     fn cache_sizes(&self) -> CacheSizes;
 
-    /// Calls `rounds` once, with a runner on which calls of [`for_each`](Self::for_each) follow each other cheaply: a pool hands over
-    /// a worker of its own, which goes on while the others are still awake.
+    /// Calls `rounds` once, with a runner on which calls of [`for_each`](Self::for_each) follow each other cheaply: on a worker, its pool
+    /// as that worker sees it.
     fn enter(&self, rounds: &(dyn Fn(&dyn TileRunner) -> Result<()> + Sync)) -> Result<()>;
 
     /// Calls `body(seat, i)` exactly once for every `i` in `0..count`, in any order and on any worker, and returns when all calls

@@ -5,21 +5,17 @@
 //! among each other, and rows likewise.
 
 use super::blocking::{SERIAL_BELOW, k_block, part, tasks};
+use super::driver::Room;
 use super::element::Element;
 use super::kernel::{Copy, Kernels, Step};
 use super::operand::Operand;
 use super::problem::{Product, View};
 use super::runner::TileRunner;
 use crate::error::Result;
-use core::mem::MaybeUninit;
 use core::ptr;
 
-/// Bytes of the longest block of k, one vector wide.
+/// Bytes for a panel of a B whose columns are contiguous: of the longest block of k, one vector wide.
 const ROOM_BYTES: usize = 32 << 10;
-
-/// Room for a panel of B whose columns are contiguous.
-#[repr(align(64))]
-struct Room(MaybeUninit<[u8; ROOM_BYTES]>);
 
 /// Whether [`run`] is for this product.
 #[inline]
@@ -79,8 +75,8 @@ pub(super) unsafe fn run_narrow<T: Element, S: Operand<T>>(
 /// As [`run`].
 #[inline(never)]
 unsafe fn run_apart<T: Element, S: Operand<T>>(product: &Product<T, S>, kernels: &Kernels<T>) {
-    let mut room = Room(MaybeUninit::uninit());
-    let room = if product.b.column == 1 { ptr::null_mut() } else { room.0.as_mut_ptr().cast() };
+    let mut room = Room::<ROOM_BYTES>::new();
+    let room = if product.b.column == 1 { ptr::null_mut() } else { room.first() };
     // SAFETY: passed on to the caller.
     unsafe { sweep(product, kernels, room) }
 }

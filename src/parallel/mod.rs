@@ -1,8 +1,9 @@
-//! Loops on a pool, built on [`Worker::join`](crate::pool::Worker::join) or on bound tasks and nothing else, and [task graphs](graph).
+//! Loops on a pool, built on [`Worker::join`](crate::pool::Worker::join) or on tasks that are taken back and nothing else, and [task graphs](graph).
 //!
 //! | what | functions | which pieces |
 //! |---|---|---|
 //! | each index once, in any order | [`for_range`], [`for_tiles`] | whatever keeps the workers busy |
+//! | the same, where the caller is no worker and takes part | [`crew`] | single calls |
 //! | the same, each index on the same worker every time | [`for_range_static`] | one for each worker, or of the grain's length |
 //! | one value out of all indices | [`reduce()`] | fixed by the length: the same bits for any number of workers |
 //! | the value before each index | [`scan()`], [`inclusive_scan`], [`exclusive_scan`] | fixed by the length, likewise |
@@ -10,9 +11,11 @@
 //! | the same inside a recursion, in brackets that depend on who takes part | [`Worker::fold`](crate::pool::Worker::fold) | single calls |
 //! | a call for each index | [`fork_all()`], [`Worker::fork_all`](crate::pool::Worker::fork_all) | single calls |
 
+pub mod crew;
 mod failure;
 pub mod fork_all;
 pub mod graph;
+mod order;
 mod place;
 pub mod range;
 pub mod reduce;

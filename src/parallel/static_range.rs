@@ -11,6 +11,7 @@
 //! run, and two such loops that are called from within each other cannot wait for each other's workers for ever.
 
 use super::failure::Failure;
+use super::order::{Order, Parts};
 use super::range::{for_range_on, in_order};
 use crate::error::Result;
 use crate::os::alloc::List;
@@ -80,14 +81,15 @@ where
     let chunks = Chunks { range, homes, grain, body, failure: Failure::new() };
     let mut sent = Sent { worker, chunks: List::with_capacity(worker.core().allocator(), homes)? };
     for home in (0..homes).filter(|&home| home != worker.index() && !chunks.of(home).is_empty()) {
-        let order = Order { chunks: (&raw const chunks).cast(), run: run::<B>, home };
+        // SAFETY: `sent` keeps this frame until the task is done or was taken back.
+        let order = unsafe { Order::new(&chunks, home) };
         let to = Destination { priority: worker.task_priority(), reach: Reach::Worker(home) };
         // One that cannot be sent is run here.
         let task = worker.core().submit_work(to, move |worker: &Worker| order.run(worker)).ok();
         sent.chunks.push((home, task))?;
     }
     if worker.index() < homes {
-        chunks.run(worker, worker.index());
+        chunks.run_part(worker, worker.index());
     }
     sent.finish(&chunks);
     chunks.failure.into_result(Some(()))
@@ -109,36 +111,13 @@ impl<B: Fn(&Worker, Range<usize>) -> Result<()> + Sync> Chunks<B> {
             |home: usize| self.range.start + (self.range.len() as u128 * home as u128 / self.homes as u128) as usize;
         cut(home)..cut(home + 1)
     }
+}
 
-    fn run(&self, worker: &Worker, home: usize) {
+impl<B: Fn(&Worker, Range<usize>) -> Result<()> + Sync> Parts for Chunks<B> {
+    fn run_part(&self, worker: &Worker, home: usize) {
         let piece = |piece| if self.failure.is_known() { Ok(()) } else { (self.body)(worker, piece) };
         self.failure.watch(|| in_order(self.of(home), self.grain, piece));
     }
-}
-
-/// What a task is told: to run the chunk of `home`. The loop is there until the task is done, or was taken back.
-struct Order {
-    chunks: *const (),
-    run: unsafe fn(*const (), &Worker, usize),
-    home: usize,
-}
-
-// SAFETY: the loop's body is for many threads, and what fails in it is kept for many.
-unsafe impl Send for Order {}
-
-impl Order {
-    fn run(&self, worker: &Worker) -> Result<()> {
-        // SAFETY: a `Sent` waits for this.
-        unsafe { (self.run)(self.chunks, worker, self.home) };
-        Ok(())
-    }
-}
-
-/// # Safety
-/// `chunks` is a `Chunks<B>`.
-unsafe fn run<B: Fn(&Worker, Range<usize>) -> Result<()> + Sync>(chunks: *const (), worker: &Worker, home: usize) {
-    // SAFETY: by contract.
-    unsafe { &*chunks.cast::<Chunks<B>>() }.run(worker, home);
 }
 
 /// The chunks that were sent to other workers. Dropped, it takes back what was not begun, and waits for the rest.
@@ -154,7 +133,7 @@ impl Sent<'_> {
         while let Some((home, task)) = self.chunks.pop() {
             match &task {
                 Some(task) if !self.is_taken_back(task, deadline_ns) => {}
-                _ => chunks.run(self.worker, home),
+                _ => chunks.run_part(self.worker, home),
             }
             // The chunk's failure is known to the loop.
             _ = task.filter(Future::is_ready).map(Future::get_or_resume);

@@ -70,6 +70,10 @@ impl Stopwatch {
         self.0.set((self.0.get().wrapping_sub(now_ns) & !Stopwatch::RUNS) | Stopwatch::RUNS);
     }
 
+    pub(crate) fn is_running(&self) -> bool {
+        self.0.get() & Stopwatch::RUNS != 0
+    }
+
     pub(crate) fn stop(&self, now_ns: u64) {
         self.0.set(self.sum_ns(now_ns));
     }

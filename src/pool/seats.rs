@@ -119,11 +119,15 @@ impl Seats {
     /// The worker to wake for the calling thread, which is none: the one next to that on the caller's CPU, which would have to wait
     /// until the caller gives way.
     pub(crate) fn beside_caller(&self) -> Option<usize> {
+        Some((self.under_caller()? + 1) % self.seats.len())
+    }
+
+    /// The worker on the CPU that the calling thread, which is none, has now.
+    pub(crate) fn under_caller(&self) -> Option<usize> {
         if self.by_cpu.is_empty() {
             return None;
         }
-        let worker = (*self.by_cpu.get(affinity::current_cpu().ok()? as usize)?).checked_sub(1)? as usize;
-        Some((worker + 1) % self.seats.len())
+        Some((*self.by_cpu.get(affinity::current_cpu().ok()? as usize)?).checked_sub(1)? as usize)
     }
 
     /// Says that a worker could not be pinned.

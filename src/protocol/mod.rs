@@ -22,6 +22,7 @@
 //! | [`arrivals`] | a vertex is started once, by the last of its predecessors, and sees what all of them did |
 //! | [`run_gate`] | a graph runs once at a time, and only a run in progress is cancelled |
 //! | [`task_state`] | a task is started or cancelled, never both, and its storage outlives every use |
+//! | [`shares`] | each index of a loop is taken once, and nobody leaves while one is untaken |
 //! | [`budget`] | what many take never exceeds a limit, and who is refused would have exceeded it |
 //! | [`free_list`] | a block freed by another thread goes home, and has one user at a time |
 //! | [`first`] | of several failures the first is kept |
@@ -52,6 +53,7 @@ pub mod roster;
 pub mod run_gate;
 pub mod run_queue;
 pub mod sharded;
+pub mod shares;
 pub mod shedding;
 pub mod shutdown;
 pub mod task_state;

@@ -136,11 +136,43 @@ static void two_pools(void) {
     CHECK_OK(vgpu_pool_destroy(right));
 }
 
+/* The thread that asks computes too, and waits for no worker that is in the middle of something else. */
+static void product_while_all_are_busy(void) {
+    enum { WORKERS = 2, SIDE = 200 };
+    static float a[SIDE * SIDE], b[SIDE * SIDE], c[SIDE * SIDE];
+    vgpu_pool *pool = make_pool(WORKERS);
+    vgpu_future *futures[WORKERS];
+    struct gate gate = GATE_INIT;
+    int i;
+    section("a product while all workers are busy");
+    for (i = 0; i < SIDE * SIDE; i++) {
+        a[i] = 1.0F;
+        b[i] = 2.0F;
+    }
+    for (i = 0; i < WORKERS; i++) {
+        REQUIRE(vgpu_pool_submit(pool, gate_task, &gate, NULL, &futures[i]) == VGPU_OK);
+    }
+    gate_await(&gate, WORKERS);
+    for (i = 0; i < 50; i++) {
+        c[0] = c[SIDE * SIDE - 1] = -1.0F;
+        CHECK_OK(vgpu_sgemm(pool, VGPU_ROW_MAJOR, VGPU_NO_TRANS, VGPU_NO_TRANS, SIDE, SIDE, SIDE, 1.0F, a, SIDE, b, SIDE, 0.0F, c,
+                            SIDE));
+        CHECK(c[0] == 2.0F * SIDE && c[SIDE * SIDE - 1] == 2.0F * SIDE);
+    }
+    gate_open(&gate);
+    for (i = 0; i < WORKERS; i++) {
+        CHECK_OK(vgpu_future_get(futures[i], NULL));
+        CHECK_OK(vgpu_future_release(futures[i]));
+    }
+    CHECK_OK(vgpu_pool_destroy(pool));
+}
+
 int main(void) {
     own_errors(); /* first: it looks at threads that have not failed */
     many_submitters(1);
     many_submitters(2);
     many_submitters(8);
     two_pools();
+    product_while_all_are_busy();
     return check_done();
 }

@@ -6,6 +6,7 @@ mod arrivals;
 mod budget;
 mod completion;
 mod countdown;
+mod crew;
 mod deque;
 mod deque_machine;
 mod deque_zoo;
@@ -49,6 +50,7 @@ mod reserve;
 mod roster;
 mod run_gate;
 mod run_queue;
+mod shares;
 mod shedding;
 mod shutdown;
 #[path = "../zoo/shutdown_leaving.rs"]

@@ -1,9 +1,12 @@
-//! Where packed panels lie: memory of the runner's, or of a caller's, in parts that tasks share or have to themselves.
+//! Where packed panels lie: memory of the runner's, or of a caller's, in parts that tasks share or have to themselves; or a task's stack.
 
 use crate::error::{Error, Result, error};
+use crate::gemm::blocking::MOST_SEATS;
 use crate::gemm::element::Element;
 use crate::gemm::runner::{Packing, TileRunner};
 use crate::os::alloc::RawBuffer;
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 
 /// The rooms of two seats share no so large a piece of memory: a page.
 const SEAT_BYTES: usize = 4096;
@@ -84,4 +87,42 @@ pub(in crate::gemm) fn packing<T: Element>(tiles: &dyn TileRunner, count: Option
 /// Elements from one seat's room to the next: whole pages, which are then on the node of the one who packs there.
 pub(in crate::gemm) fn seat_stride<T>(room: usize) -> Option<usize> {
     room.checked_next_multiple_of(SEAT_BYTES / size_of::<T>())
+}
+
+/// A flag for each seat.
+pub(super) struct SeatFlags([UnsafeCell<bool>; MOST_SEATS]);
+
+// SAFETY: by the contract of `raise`.
+unsafe impl Sync for SeatFlags {}
+
+impl SeatFlags {
+    /// All down.
+    pub(super) fn new() -> SeatFlags {
+        SeatFlags([const { UnsafeCell::new(false) }; MOST_SEATS])
+    }
+
+    /// Raises the flag of a seat, and says whether it was down.
+    ///
+    /// # Safety
+    /// Nobody else has this seat meanwhile, and what one who has it does comes before what the next one does.
+    pub(super) unsafe fn raise(&self, seat: usize) -> bool {
+        // SAFETY: by contract.
+        unsafe { !self.0[seat].get().replace(true) }
+    }
+}
+
+/// Memory on the stack, on a cache line's boundary.
+#[repr(align(64))]
+pub(in crate::gemm) struct Room<const BYTES: usize>(MaybeUninit<[u8; BYTES]>);
+
+impl<const BYTES: usize> Room<BYTES> {
+    #[inline(always)]
+    pub(in crate::gemm) fn new() -> Self {
+        Room(MaybeUninit::uninit())
+    }
+
+    #[inline(always)]
+    pub(in crate::gemm) fn first<T>(&mut self) -> *mut T {
+        self.0.as_mut_ptr().cast()
+    }
 }

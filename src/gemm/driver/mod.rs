@@ -1,13 +1,15 @@
 //! Runs a checked product: cuts it, packs, calls the micro-kernels.
 //!
 //! A task is a run of row panels by a run of column panels of C, over all of k: no two tasks touch the same element of C, and none waits for
-//! another. Two forms:
+//! another. Three forms:
 //! - **Owned columns.** There are columns enough (or one worker): a task takes all rows of its columns, so that the packed B is
 //!   its own and there is no barrier at all.
+//! - **Own B.** All of B, packed, has room in a worker's second-level cache, and there are rows enough: each worker packs it for itself, with
+//!   its first task, and the tasks are runs of rows. Again no barrier, and no cache gets from another what is packed.
 //! - **Shared columns.** Else the packed B is shared: a first round packs it, a second uses it, and the runner's return between them is
 //!   the only synchronisation. The packing round is also a computing round: packing a panel is part of multiplying it by the first row panel.
 
-use super::blocking::{CacheSizes, Cuts, Extent, PACKED_BYTES, Plan, k_block, part};
+use super::blocking::{CacheSizes, Cuts, Extent, Form, PACKED_BYTES, Plan, k_block, part};
 use super::element::Element;
 use super::gemv;
 use super::kernel::Kernels;
@@ -22,8 +24,8 @@ mod ahead;
 mod memory;
 mod sweep;
 
-use memory::too_large;
-pub(super) use memory::{Held, Place, Store, buffer, packing, seat_stride};
+pub(super) use memory::{Held, Place, Room, Store, buffer, packing, seat_stride};
+use memory::{SeatFlags, too_large};
 
 /// Row panels up to which a B with contiguous rows is used where it lies: it would be packed as often as it is read.
 const UNPACKED_ROW_PANELS: usize = 2;
@@ -115,10 +117,10 @@ pub(super) fn room_of_blocks<T: Element, S: Operand<T>>(
         return Some(0);
     }
     let plan = job.plan(tiles.workers(), &tiles.cache_sizes(), budget);
-    let elements = if plan.row_runs == 1 {
-        job.owned_stride(&plan)?.checked_mul(owned_slots(&plan, tiles))?
-    } else {
-        job.shared_stride(&plan)?.checked_mul(plan.blocks_per_stripe)?
+    let elements = match plan.form {
+        Form::OwnedColumns => job.owned_stride(&plan)?.checked_mul(owned_slots(&plan, tiles))?,
+        Form::OwnB => job.own_b_stride()?.checked_mul(tiles.seats())?,
+        Form::SharedB => job.shared_stride(&plan)?.checked_mul(plan.blocks_per_stripe)?,
     };
     elements.checked_mul(size_of::<T>())
 }
@@ -220,7 +222,11 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
         let plan = self.plan(tiles.workers(), &tiles.cache_sizes(), budget);
         // SAFETY: passed on to the caller.
         let rounds = |tiles: &dyn TileRunner| unsafe {
-            if plan.row_runs == 1 { self.run_owned(&plan, held, tiles) } else { self.run_shared(&plan, held, tiles) }
+            match plan.form {
+                Form::OwnedColumns => self.run_owned(&plan, held, tiles),
+                Form::OwnB => self.run_own_b(&plan, held, tiles),
+                Form::SharedB => self.run_shared(&plan, held, tiles),
+            }
         };
         if plan.row_runs * plan.column_runs == 1 { rounds(tiles) } else { tiles.enter(&rounds) }
     }
@@ -297,6 +303,35 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
             (_, 1) => tiles.for_each(plan.column_runs, &|i| body(0, i)),
             _ => tiles.for_each_seated(plan.column_runs, &body),
         }
+    }
+
+    /// Elements of a block of all of B, packed.
+    fn whole_block(&self) -> Option<usize> {
+        (self.columns.count() * self.kernels.columns()).checked_mul(self.depth)
+    }
+
+    /// Elements from one worker's packed B to the next.
+    fn own_b_stride(&self) -> Option<usize> {
+        seat_stride::<T>(self.whole_block()?.checked_mul(self.blocks)?)
+    }
+
+    /// # Safety
+    /// As [`run`].
+    unsafe fn run_own_b(&self, plan: &Plan, held: Held<T>, tiles: &dyn TileRunner) -> Result<()> {
+        let seats = tiles.seats();
+        let slot = self.own_b_stride();
+        let packed = held.or_new(tiles, slot.and_then(|slot| slot.checked_mul(seats)))?;
+        let (slot, stride) = (slot.unwrap_or(0), self.whole_block().unwrap_or(0));
+        let base = packed.0;
+        let has_packed = SeatFlags::new();
+        // SAFETY: no two tasks have the same seat, and what goes with it, at a time; tiles are disjoint in C; the rest is passed on to the caller.
+        let body = |seat: usize, i: usize| unsafe {
+            let store = Store { first: base.at(seat * slot), origin: 0, block: 0, stride };
+            let rows = part(0..self.rows.count(), plan.row_runs, i);
+            self.sweep(0..self.blocks, rows, 0..self.columns.count(), store, has_packed.raise(seat));
+            Ok(())
+        };
+        tiles.for_each_seated(plan.row_runs, &body)
     }
 
     /// Elements of a stripe of packed B, for each block of k.

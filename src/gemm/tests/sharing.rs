@@ -5,6 +5,7 @@ use super::super::driver;
 use super::super::element::sealed::Sealed;
 use super::*;
 use crate::error::Status;
+use crate::pool::{Config, Pinning, Pool};
 use core::ffi::c_void;
 
 fn fractions<T: Number>(shape: Shape) -> Case<T> {
@@ -13,8 +14,8 @@ fn fractions<T: Number>(shape: Shape) -> Case<T> {
 }
 
 fn same_for_any_workers<T: Number>() {
-    // Shared columns; owned columns; B where it lies, shared out; one column.
-    for (m, n, k) in [(77, 130, 530), (40, 900, 100), (12, 500, 390), (3000, 1, 400)] {
+    // Shared B; B of each worker's own; owned columns; B where it lies, shared out; one column.
+    for (m, n, k) in [(37, 130, 530), (150, 90, 530), (40, 900, 100), (12, 500, 390), (3000, 1, 400)] {
         for (trans_a, trans_b) in [(Transpose::No, Transpose::No), (Transpose::Yes, Transpose::Yes)] {
             let shape = Shape { trans_a, trans_b, pad: 1, ..Shape::plain(m, n, k) };
             let case = fractions::<T>(shape);
@@ -37,6 +38,20 @@ fn f32_bits_do_not_depend_on_workers_or_order() {
 #[test]
 fn f64_bits_do_not_depend_on_workers_or_order() {
     same_for_any_workers::<f64>();
+}
+
+#[test]
+fn bits_do_not_depend_on_who_calls_a_pool() {
+    let case = fractions::<f64>(Shape::plain(150, 90, 530));
+    let expected = case.run(Level::detect(), &Serial::default());
+    for workers in [1, 2, 5] {
+        let pool = Pool::new(&Config { workers, pinning: Pinning::Off, ..Config::default() }).unwrap();
+        for _ in 0..20 {
+            assert_bits(&case.run(Level::detect(), &pool), &expected, (workers, "from outside"));
+            let inside = pool.run(|_| Ok(case.run(Level::detect(), &pool))).unwrap();
+            assert_bits(&inside, &expected, (workers, "from a task"));
+        }
+    }
 }
 
 #[test]

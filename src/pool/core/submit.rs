@@ -331,7 +331,8 @@ impl Core {
                 WhenFull::Block | WhenFull::Run => self.as_helper(worker, Worker::make_room),
             }
         }
-        self.announce(to, home, || self.near(worker, home), 1);
+        let looks = 1 + usize::from(worker.is_none() && self.hides_searcher());
+        self.announce(to, home, || self.near(worker, home), looks);
         Ok(())
     }
 
@@ -372,6 +373,12 @@ impl Core {
     /// Beside whom to look for a sleeper for what the calling thread has queued.
     fn near(&self, worker: Option<&Worker>, home: usize) -> usize {
         if worker.is_some() { home } else { self.seats.beside_caller().unwrap_or(home) }
+    }
+
+    /// Whether the calling thread has the CPU of a worker that searches: that one finds nothing until the caller gives way, which may
+    /// be long after it has submitted, and while it counts as a searcher nobody would be woken.
+    fn hides_searcher(&self) -> bool {
+        self.seats.under_caller().is_some_and(|worker| self.statistics.of(worker).searching.is_running())
     }
 
     /// Whether the calling thread, as a worker or as a guest, may run what is for those in `reach`.

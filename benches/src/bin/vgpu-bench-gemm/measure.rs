@@ -9,8 +9,10 @@ use vgpu_bench::catalogue::{Product, WITHIN_BOUND};
 use vgpu_bench::sample::{Request, Sample};
 use vgpu_bench::{cpus, kernels};
 
-/// So long each before and after pinning.
-const WARM: Duration = Duration::from_millis(30);
+/// So long before threads are pinned: they are there then.
+const BEFORE_PINNING: Duration = Duration::from_millis(30);
+/// So long after it. A CPU of a virtual machine that was idle takes up to 200 ms until it is as fast as it will be.
+const WARM: Duration = Duration::from_millis(250);
 /// Timed calls go on for so long, one at least.
 const TIMED: Duration = Duration::from_millis(80);
 /// Short calls are timed together until they take so long.
@@ -30,11 +32,11 @@ pub fn measure<T: Element>(request: &Request, product: Product) -> Result<Sample
     let mut c = Matrix::new(m * n, || T::NAN);
     let mut operands = Operands { product, a: &a, b: &b, c: &mut c };
 
-    warm(&peer, &mut operands)?;
+    warm(&peer, &mut operands, BEFORE_PINNING)?;
     if is_pinned && !peer.pins_itself {
         threads::pin_all(&cpus)?;
-        warm(&peer, &mut operands)?;
     }
+    warm(&peer, &mut operands, WARM)?;
     let hog = match cpus.last() {
         Some(cpu) if is_disturbed => Some(Hog::start(*cpu)?),
         _ => None,
@@ -72,7 +74,7 @@ pub fn measure<T: Element>(request: &Request, product: Product) -> Result<Sample
 }
 
 /// Starts the library's threads, and has its buffers and the matrices in memory. Large products are cut short.
-fn warm<T: Element>(peer: &Peer<T>, operands: &mut Operands<T>) -> Result<(), String> {
+fn warm<T: Element>(peer: &Peer<T>, operands: &mut Operands<T>, least: Duration) -> Result<(), String> {
     let Product { m, n, k, .. } = operands.product;
     let rows = (WARM_FLOPS / (2 * n * k)).clamp(1, m);
     let mut less = Operands {
@@ -82,7 +84,7 @@ fn warm<T: Element>(peer: &Peer<T>, operands: &mut Operands<T>) -> Result<(), St
         c: &mut *operands.c,
     };
     let begin = Instant::now();
-    while begin.elapsed() < WARM {
+    while begin.elapsed() < least {
         peer.multiply(&mut less)?;
     }
     Ok(())
