@@ -109,6 +109,11 @@ pub(super) const MOST_SEATS: usize = 65;
 /// Row panels that each worker has at least where each packs B for itself, so that packing is a small part of its work.
 const LEAST_ROW_PANELS: usize = 4;
 
+/// Columns that a task has at least where each owns its columns: it reads all of A for them, or thrice as many where it copies A.
+const LEAST_COLUMNS: usize = 128;
+/// Workers own their columns, and share nothing, where the one with the most has at most one in so many more than it should.
+const UNEVEN: usize = 16;
+
 /// How many tasks so many multiply-adds are worth.
 pub(super) fn tasks(work: usize, workers: usize) -> usize {
     if workers <= 1 || work < SERIAL_BELOW {
@@ -134,6 +139,29 @@ pub(super) struct Extent {
     /// The length of a block of k, and how many there are.
     pub(super) depth: usize,
     pub(super) blocks: usize,
+    /// Whether a panel of A is copied before it is used.
+    pub(super) copies_a: bool,
+}
+
+impl Extent {
+    /// Into how many runs of columns about so many tasks are cut so that each worker's share of them is equally wide, as nearly as panels
+    /// allow; `None` where that is not near enough.
+    fn own_columns(&self, tasks: usize, workers: usize) -> Option<usize> {
+        let panels = self.column_panels.div_ceil(workers);
+        let excess = (panels * self.panel).checked_mul(workers)?.saturating_sub(self.n);
+        if workers == 1 || tasks < workers || excess > self.n / UNEVEN {
+            return None;
+        }
+        let least = if self.copies_a { 3 * LEAST_COLUMNS } else { LEAST_COLUMNS };
+        let most = panels / least.div_ceil(self.panel);
+        Some((tasks / workers).min(most).max(1) * workers)
+    }
+
+    /// Whether all of B, packed, has room in so many bytes, and each worker rows enough for which to pack it.
+    fn has_own_b(&self, workers: usize, bytes: usize) -> bool {
+        let packed = self.column_panels.saturating_mul(self.panel * self.size).saturating_mul(self.k);
+        packed <= bytes && workers < MOST_SEATS && self.row_panels >= LEAST_ROW_PANELS * workers
+    }
 }
 
 /// Who packs B.
@@ -151,6 +179,8 @@ pub(super) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) form: Form,
+    /// How many bands of neighbouring column runs there are, all equally wide.
+    pub(super) bands: usize,
     /// How many runs of row panels.
     pub(super) row_runs: usize,
     /// How many runs of column panels, in all of C.
@@ -168,6 +198,13 @@ impl Plan {
         let fits = (caches.b_block() / extent.size / extent.depth / extent.panel).max(1);
         let fewest = extent.column_panels.div_ceil(fits);
         let tasks = tasks(work, workers);
+        let own_b = tasks > 1 && extent.has_own_b(workers, caches.b_block().min(budget));
+        if own_b && extent.m >= extent.n {
+            return Plan::own_b(extent, work, workers);
+        }
+        if let Some(runs) = extent.own_columns(tasks, workers) {
+            return Plan { bands: workers, ..Plan::own_columns(runs.max(fewest.next_multiple_of(workers))) };
+        }
         // Each run of columns copies A once more, each run of rows fetches B from the last-level cache once more. The copy
         // counts double: it is written as well.
         let (mut best, mut least) = ((1, fewest), usize::MAX);
@@ -180,31 +217,46 @@ impl Plan {
             }
         }
         let (row_runs, column_runs) = best;
+        if row_runs == 1 {
+            return Plan::own_columns(column_runs);
+        }
+        if own_b {
+            return Plan::own_b(extent, work, workers);
+        }
         let run_columns = extent.column_panels.div_ceil(column_runs) * extent.panel;
         let line = run_columns.saturating_mul(extent.size).max(1);
-        if row_runs == 1 {
-            // Every task owns its columns: it packs one block of k at a time, for itself alone.
-            let form = Form::OwnedColumns;
-            return Plan { form, row_runs, column_runs, runs_per_stripe: column_runs, blocks_per_stripe: 1 };
-        }
-        let packed = extent.column_panels.saturating_mul(extent.panel * extent.size).saturating_mul(extent.k);
-        if packed <= caches.b_block().min(budget)
-            && workers < MOST_SEATS
-            && extent.row_panels >= LEAST_ROW_PANELS * workers
-        {
-            let tasks = (workers * TASKS_PER_WORKER).min(work / LEAST_ROWS_TASK).min(extent.row_panels);
-            let form = Form::OwnB;
-            return Plan {
-                form,
-                row_runs: tasks,
-                column_runs: 1,
-                runs_per_stripe: 1,
-                blocks_per_stripe: extent.blocks,
-            };
-        }
         let blocks = (budget / line / extent.depth).clamp(1, extent.blocks);
         let runs = (budget / line / extent.depth / blocks).clamp(1, column_runs);
-        Plan { form: Form::SharedB, row_runs, column_runs, runs_per_stripe: runs, blocks_per_stripe: blocks }
+        Plan { form: Form::SharedB, bands: 1, row_runs, column_runs, runs_per_stripe: runs, blocks_per_stripe: blocks }
+    }
+
+    /// Every task packs one block of k at a time of its columns, for itself alone.
+    fn own_columns(column_runs: usize) -> Plan {
+        Plan {
+            form: Form::OwnedColumns,
+            bands: 1,
+            row_runs: 1,
+            column_runs,
+            runs_per_stripe: column_runs,
+            blocks_per_stripe: 1,
+        }
+    }
+
+    fn own_b(extent: &Extent, work: usize, workers: usize) -> Plan {
+        Plan {
+            form: Form::OwnB,
+            bands: 1,
+            row_runs: (workers * TASKS_PER_WORKER).min(work / LEAST_ROWS_TASK).min(extent.row_panels),
+            column_runs: 1,
+            runs_per_stripe: 1,
+            blocks_per_stripe: extent.blocks,
+        }
+    }
+
+    /// The column panels of run `i`, of so many. Each worker's share of the runs is a band.
+    pub(super) fn columns(&self, panels: usize, i: usize) -> Range<usize> {
+        let runs = self.column_runs / self.bands;
+        part(part(0..panels, self.bands, i / runs), runs, i % runs)
     }
 
     /// The row run and column run of tile `i` of a stripe of `runs` column runs. Each worker's share of the tiles is a band of
@@ -278,6 +330,7 @@ mod tests {
                     column_panels: n.div_ceil(48),
                     depth,
                     blocks: k.div_ceil(depth),
+                    copies_a: false,
                 };
                 let plan = Plan::new(&extent, workers, &CacheSizes::default(), PACKED_BYTES);
                 let columns = extent.column_panels.div_ceil(plan.column_runs) * extent.panel;

@@ -207,6 +207,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
             column_panels: self.columns.count(),
             depth: self.depth,
             blocks: self.blocks,
+            copies_a: S::WIDENED || product.a.column != 1,
         };
         Plan::new(&extent, workers, caches, budget)
     }
@@ -268,7 +269,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
     /// As [`run`]; nobody else touches these columns of C, nor `room`, which has [`owned_room`](Self::owned_room), or is null when B
     /// is used where it lies.
     unsafe fn owned(&self, plan: &Plan, run: usize, room: *mut T) {
-        let columns = part(0..self.columns.count(), plan.column_runs, run);
+        let columns = plan.columns(self.columns.count(), run);
         let origin = self.columns.start(columns.start) * self.kernels.lanes;
         let store = Store { first: room, origin, block: 0, stride: 0 };
         if !room.is_null() && self.packs_ahead() {
