@@ -2,7 +2,7 @@
 //!
 //! Each element of the matrix is used once, so these products wait for memory, and what counts is to read the matrix in runs that the
 //! hardware prefetchers follow. The sums stay in the first-level cache. Where the matrix has contiguous rows, several of them are
-//! added to the sums at a time. Where it has contiguous columns, a group of columns is transposed into the cache first and is then as above: a
+//! added to the sums at a time. Where it has contiguous columns, a group of columns is turned, in registers or into the cache, and is then as above: a
 //! sum is the same chain of multiply-adds in either form, and in the other kernels, so a row alone has the bits which it has among others.
 //!
 //! Tasks are runs of the sums. Where there are too few sums for all workers a task is a run of blocks of k instead: every block has sums of its
@@ -20,7 +20,7 @@ use core::ops::Range;
 
 /// Bytes of the sums that a task has at a time: rows are read in runs of this length.
 const SUMS_BYTES: usize = 4096;
-/// Bytes of the least such runs that are worth a task.
+/// Bytes of C that a task has at least where columns are contiguous: its part of the matrix is in one piece anyway.
 const NARROW_BYTES: usize = 256;
 /// Bytes of what is transposed at a time: half of the usual first-level cache.
 const TURNED_BYTES: usize = 24 << 10;
@@ -91,7 +91,8 @@ impl<T: Element> Gemv<T> {
     /// As [`run`].
     unsafe fn run(&self, tiles: &dyn TileRunner) -> Result<()> {
         let (workers, blocks) = (tiles.workers().max(1), self.blocks());
-        let narrow = NARROW_BYTES / size_of::<T>();
+        // Shorter runs end before the hardware has begun to fetch ahead.
+        let narrow = if self.matrix.column == 1 { SUMS_BYTES } else { NARROW_BYTES } / size_of::<T>();
         let worth = self.n.saturating_mul(self.k) / LEAST_TASK;
         let tasks = if workers == 1 { 1 } else { worth.min(workers.saturating_mul(TASKS_PER_WORKER)).max(1) };
         let runs = self.n.div_ceil(narrow);
@@ -130,7 +131,9 @@ impl<T: Element> Gemv<T> {
     unsafe fn columns(&self, columns: Range<usize>) {
         let mut room = Room::<SUMS_BYTES>::new();
         let sums = room.first::<T>();
-        let width = SUMS_BYTES / size_of::<T>();
+        // Contiguous columns are read from end to end, a few at a time.
+        let turned = self.kernels.add_columns.filter(|_| self.matrix.column != 1);
+        let width = turned.map_or(SUMS_BYTES / size_of::<T>(), |(together, _)| together);
         let mut start = columns.start;
         while start < columns.end {
             let end = columns.end.min(start + width);
@@ -198,6 +201,14 @@ impl<T: Element> Gemv<T> {
         let width = 2 * 64 / size_of::<T>();
         let deep = TURNED_BYTES / size_of::<T>() / width;
         let mut column = 0;
+        if let Some((together, add_columns)) = self.kernels.add_columns {
+            while column + together <= rows.columns {
+                let rows = Rows { first: rows.first.wrapping_add(column * self.matrix.column), ..*rows };
+                // SAFETY: so many columns lie within the matrix, and as many sums.
+                unsafe { add_columns(&rows, self.matrix.column, sums.wrapping_add(column)) };
+                column += together;
+            }
+        }
         while column < rows.columns {
             let columns = width.min(rows.columns - column);
             let mut start = 0;

@@ -238,6 +238,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     lanes: 8,
     transpose: transpose_f32,
     add_rows: add_rows::<__m256>,
+    add_columns: None,
     finish: finish::<__m256>,
     table: [
         table!(entry, __m256, 0, [1 2 3 4 5 6], [1 2]),
@@ -254,6 +255,7 @@ pub(super) static F64: Kernels<f64> = Kernels {
     lanes: 4,
     transpose: transpose_f64,
     add_rows: add_rows::<__m256d>,
+    add_columns: None,
     finish: finish::<__m256d>,
     table: [
         table!(entry, __m256d, 0, [1 2 3 4 5 6], [1 2]),

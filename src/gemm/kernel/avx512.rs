@@ -134,6 +134,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     lanes: 16,
     transpose: super::avx2::transpose_f32,
     add_rows: add_rows::<__m512>,
+    add_columns: Some((16, super::dots::add_f32)),
     finish: finish::<__m512>,
     table: [
         table!(entry, __m512, 0, [1 2 3 4 5 6 7 8], [1 2 3]),
@@ -155,6 +156,7 @@ pub(super) static F64: Kernels<f64> = Kernels {
     lanes: 8,
     transpose: super::avx2::transpose_f64,
     add_rows: add_rows::<__m512d>,
+    add_columns: Some((8, super::dots::add_f64)),
     finish: finish::<__m512d>,
     table: [
         table!(entry, __m512d, 0, [1 2 3 4 5 6 7 8], [1 2 3]),

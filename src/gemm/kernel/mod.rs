@@ -15,6 +15,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod body;
+#[cfg(target_arch = "x86_64")]
+mod dots;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -175,6 +177,9 @@ pub(super) type Transpose<T> =
 /// Adds every row times its factor to sums; see [`rows::add_rows`].
 pub(super) type AddRows<T> = unsafe fn(rows: &Rows<T>, sums: *mut T);
 
+/// Adds columns that lie in memory one after another, `stride` elements apart, each `rows.count` long, times the factors to sums.
+pub(super) type AddColumns<T> = unsafe fn(rows: &Rows<T>, stride: usize, sums: *mut T);
+
 /// Adds sums to C; see [`rows::finish`].
 pub(super) type Finish<T> = unsafe fn(count: usize, sums: *const T, c: *mut T, alpha: T, beta: T);
 
@@ -190,6 +195,8 @@ pub struct Kernels<T: 'static> {
     pub(super) transpose: Transpose<T>,
     /// For products with one row or column.
     pub(super) add_rows: AddRows<T>,
+    /// The same where columns are contiguous, of so many at a time; without it they are turned in memory.
+    pub(super) add_columns: Option<(usize, AddColumns<T>)>,
     /// For products with one row or column.
     pub(super) finish: Finish<T>,
     /// `[mode][(rows - 1) * vectors + (vectors - 1)]`.

@@ -261,6 +261,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     lanes: 4,
     transpose: transpose_f32,
     add_rows: add_rows::<float32x4_t>,
+    add_columns: None,
     finish: finish::<float32x4_t>,
     table: [
         table!(entry, float32x4_t, 0, [1 2 3 4 5 6 7 8], [1 2 3]),
@@ -282,6 +283,7 @@ pub(super) static F64: Kernels<f64> = Kernels {
     lanes: 2,
     transpose: transpose_f64,
     add_rows: add_rows::<float64x2_t>,
+    add_columns: None,
     finish: finish::<float64x2_t>,
     table: [
         table!(entry, float64x2_t, 0, [1 2 3 4 5 6], [1 2 3 4]),

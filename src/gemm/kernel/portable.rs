@@ -118,6 +118,7 @@ pub(super) static F32: Kernels<f32> = Kernels {
     lanes: 4,
     transpose: transpose::<f32>,
     add_rows: add_rows::<Lanes<f32, 4>>,
+    add_columns: None,
     finish: finish::<Lanes<f32, 4>>,
     table: [
         table!(entry, Lanes<f32, 4>, 0, [1 2 3 4], [1 2]),
@@ -134,6 +135,7 @@ pub(super) static F64: Kernels<f64> = Kernels {
     lanes: 2,
     transpose: transpose::<f64>,
     add_rows: add_rows::<Lanes<f64, 2>>,
+    add_columns: None,
     finish: finish::<Lanes<f64, 2>>,
     table: [
         table!(entry, Lanes<f64, 2>, 0, [1 2 3 4], [1 2]),

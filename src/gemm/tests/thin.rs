@@ -134,7 +134,7 @@ unsafe extern "C-unwind" fn never(_: *mut c_void, _: *mut c_void, _: usize, _: u
 
 #[test]
 fn a_vector_takes_memory_only_where_blocks_of_k_are_shared_out() {
-    for (n, k, workers, fails) in [(3000, 2000, 4, false), (21, 60_000, 1, false), (21, 60_000, 4, true)] {
+    for (n, k, workers, fails) in [(40_000, 200, 4, false), (21, 60_000, 1, false), (21, 60_000, 4, true)] {
         let mut case = Case::<f32>::new(Shape::plain(1, n, k), 1.0, 1.0, || 1.0);
         let before = case.c.memory.clone();
         let mut tiles = Threads::new(workers, 1);
