@@ -38,7 +38,8 @@ pub(super) fn forms(layout: i32, trans_a: i32, trans_b: i32) -> Result<(Layout, 
 
 /// C = alpha * op(A) * op(B) + beta * C in single precision, on the workers of the pool.
 ///
-/// A calling thread that is no worker of the pool computes with them, and waits for none that is in the middle of something else.
+/// A calling thread that is no worker of the pool computes with them, on 64 KiB of its stack, and waits for none that is in the middle of
+/// something else.
 ///
 /// op(A) has m rows and k columns, op(B) k rows and n columns, C m rows and n columns. Where beta is 0, C is not read and
 /// may hold anything. Where alpha or k is 0, A and B are not read and may be NULL. The result is the same to the last bit for any

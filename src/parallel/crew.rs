@@ -29,7 +29,8 @@ where
     B: Fn(usize, usize) -> Result<()> + Sync + ?Sized,
 {
     let crew = Crew { members, shares: Shares::new(count, members), body, failure: Failure::new() };
-    let others = if members > 1 { crew.call_others(core)? } else { Others(None) };
+    // SAFETY: what comes back goes before the crew does.
+    let others = if members > 1 { unsafe { crew.call_others(core)? } } else { Others(None) };
     crew.work(0, 0);
     others.finish()?;
     crew.failure.into_result(Some(()))
@@ -44,8 +45,11 @@ struct Crew<'a, B: ?Sized> {
 }
 
 impl<B: Fn(usize, usize) -> Result<()> + Sync + ?Sized> Crew<'_, B> {
-    /// Submits the task of the others. The crew stays where it is until what comes back is gone.
-    fn call_others(&self, core: &Core) -> Result<Others> {
+    /// Submits the task of the others.
+    ///
+    /// # Safety
+    /// The crew stays where it is until what comes back is gone.
+    unsafe fn call_others(&self, core: &Core) -> Result<Others> {
         // SAFETY: by contract.
         let order = unsafe { Order::new(self, 1) };
         match core.submit_work(Destination::USUAL, move |worker: &Worker| order.run(worker)) {

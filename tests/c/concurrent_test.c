@@ -142,7 +142,7 @@ static void product_while_all_are_busy(void) {
     static float a[SIDE * SIDE], b[SIDE * SIDE], c[SIDE * SIDE];
     vgpu_pool *pool = make_pool(WORKERS);
     vgpu_future *futures[WORKERS];
-    struct gate gate = GATE_INIT;
+    struct gate gate = GATE_SHUT;
     int i;
     section("a product while all workers are busy");
     for (i = 0; i < SIDE * SIDE; i++) {
@@ -167,6 +167,35 @@ static void product_while_all_are_busy(void) {
     CHECK_OK(vgpu_pool_destroy(pool));
 }
 
+static void *products_of_all_kinds(void *user_data) {
+    static const int64_t shapes[][3] = {{200, 200, 200}, {8, 500, 300}, {1, 900, 700}, {900, 1, 700}, {700, 3, 500}, {30, 30, 30}};
+    static double a[900 * 700], b[900 * 700], c[900 * 700];
+    vgpu_pool *pool = user_data;
+    size_t i;
+    for (i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const int64_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
+        CHECK_OK(vgpu_dgemm(pool, VGPU_ROW_MAJOR, VGPU_NO_TRANS, VGPU_NO_TRANS, m, n, k, 1.0, a, k, b, n, 0.0, c, n));
+        CHECK_OK(vgpu_dgemm(pool, VGPU_ROW_MAJOR, VGPU_TRANS, VGPU_TRANS, m, n, k, 1.0, a, m, b, k, 0.0, c, n));
+        CHECK_OK(vgpu_sgemm(pool, VGPU_ROW_MAJOR, VGPU_TRANS, VGPU_NO_TRANS, m, n, k, 1.0F, (float *)a, m, (float *)b, n, 0.0F,
+                            (float *)c, n));
+    }
+    return NULL;
+}
+
+/* What a product takes of its caller's stack is what the header says; the rest of these 80 KiB is the thread's own. */
+static void products_on_a_small_stack(void) {
+    vgpu_pool *pool = make_pool(2);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    section("products on a small stack");
+    REQUIRE(pthread_attr_init(&attributes) == 0);
+    REQUIRE(pthread_attr_setstacksize(&attributes, (UNDER_ASAN ? 1024 : 80) * 1024) == 0);
+    REQUIRE(pthread_create(&thread, &attributes, products_of_all_kinds, pool) == 0);
+    REQUIRE(pthread_join(thread, NULL) == 0);
+    REQUIRE(pthread_attr_destroy(&attributes) == 0);
+    CHECK_OK(vgpu_pool_destroy(pool));
+}
+
 int main(void) {
     own_errors(); /* first: it looks at threads that have not failed */
     many_submitters(1);
@@ -174,5 +203,6 @@ int main(void) {
     many_submitters(8);
     two_pools();
     product_while_all_are_busy();
+    products_on_a_small_stack();
     return check_done();
 }
