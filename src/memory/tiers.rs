@@ -75,7 +75,7 @@ struct Charge<'a> {
 
 impl Charge<'_> {
     fn new(budget: &Budget, bytes: u64) -> Option<Charge<'_>> {
-        budget.take(bytes).then_some(Charge { budget, bytes })
+        budget.take(bytes).then(|| Charge { budget, bytes })
     }
 }
 
