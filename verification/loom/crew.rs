@@ -1,6 +1,6 @@
 //! Loops in which a thread from outside takes part: the code of `src/parallel/crew.rs` over a core on threads of the model.
 
-use crate::fork_stack::{Place, with_pool};
+use crate::fork_stack::{Place, dawdle, with_pool};
 use crate::model::Model;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -10,9 +10,13 @@ use vgpu_pool::protocol::completion::Completion;
 
 /// A loop of two indices, of which each writes a place on the caller's stack. Says whose seats they had: of the first index, and twice that of
 /// the second.
-fn two_indices(core: &Core, members: usize) -> u64 {
+fn two_indices<const SLOW: bool>(core: &Core, members: usize) -> u64 {
     let seat_of = [Place::new(), Place::new()];
     for_each_with_caller(core, members, 2, &|seat, i: usize| {
+        if SLOW && seat != 0 {
+            // Long enough for the caller to be done, and to have looked for the end of this in vain.
+            dawdle();
+        }
         seat_of[i].write(1 + seat as u64);
         Ok(())
     })
@@ -32,15 +36,21 @@ const LOOP: Model = Model {
     operations: 4,
     bound: 2,
     outcomes: &[0, 2, 3],
-    run: &a_loop,
+    run: &a_loop::<false>,
 };
-fn a_loop() -> u64 {
-    with_pool(1, |core| two_indices(core, 2))
+fn a_loop<const SLOW: bool>() -> u64 {
+    with_pool(1, |core| two_indices::<SLOW>(core, 2))
 }
+
+/// The same with a worker so slow that the caller has to wait for its call.
+///
+/// Outcomes: the caller ran both, or each its own.
+const SLOW: Model = Model { name: "a caller and a slow worker", outcomes: &[0, 2], run: &a_loop::<true>, ..LOOP };
 
 #[test]
 fn a_loop_with_its_caller_ends_when_all_calls_have() {
     LOOP.verify();
+    SLOW.verify();
 }
 
 /// The only worker is busy until the loop is done.
@@ -52,7 +62,7 @@ fn busy() -> u64 {
         let done = Arc::new(Completion::new());
         let awaited = done.clone();
         let task = core.try_submit(move |_| Ok(awaited.wait(None))).unwrap();
-        let outcome = two_indices(core, 2);
+        let outcome = two_indices::<false>(core, 2);
         // SAFETY: nobody else sets it.
         unsafe { done.set(()) }.wake_blocked();
         assert!(task.get().unwrap());
