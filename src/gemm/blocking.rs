@@ -3,6 +3,7 @@
 //! Panels and blocks decide what a micro-kernel call covers; tiles decide what a task covers. Only the blocks of k bear on the bits
 //! of a result, and they depend on k and the element type alone.
 
+pub(super) use crate::protocol::shares::part;
 use core::ops::Range;
 
 /// The data caches which one worker may count on, in bytes; 0 where unknown. A cache shared by several cores counts by its share.
@@ -78,13 +79,6 @@ impl Cuts {
     }
 }
 
-/// The `i`-th of `parts` nearly equal runs of `range`.
-pub(super) fn part(range: Range<usize>, parts: usize, i: usize) -> Range<usize> {
-    let (each, more) = (range.len() / parts, range.len() % parts);
-    let start = range.start + i * each + i.min(more);
-    start..start + each + usize::from(i < more)
-}
-
 /// The length of a block of k: as few blocks as `longest` allows, equal but for rounding up to a multiple of 4.
 pub(super) fn k_block(k: usize, longest: usize) -> usize {
     if k <= longest { k.max(1) } else { k.div_ceil(k.div_ceil(longest)).next_multiple_of(4).min(longest) }
@@ -157,10 +151,12 @@ impl Extent {
         Some((tasks / workers).min(most).max(1) * workers)
     }
 
-    /// Whether all of B, packed, has room in so many bytes, and each worker rows enough for which to pack it.
-    fn has_own_b(&self, workers: usize, bytes: usize) -> bool {
+    /// Whether all of B, packed, has room in so many bytes of a worker's cache, and once for each worker and a caller in the budget, and each
+    /// worker has rows enough for which to pack it.
+    fn has_own_b(&self, workers: usize, cached: usize, budget: usize) -> bool {
         let packed = self.column_panels.saturating_mul(self.panel * self.size).saturating_mul(self.k);
-        packed <= bytes && workers < MOST_SEATS && self.row_panels >= LEAST_ROW_PANELS * workers
+        let fits = packed <= cached && packed.saturating_mul(workers + 1) <= budget;
+        fits && workers < MOST_SEATS && self.row_panels >= LEAST_ROW_PANELS * workers
     }
 }
 
@@ -198,7 +194,7 @@ impl Plan {
         let fits = (caches.b_block() / extent.size / extent.depth / extent.panel).max(1);
         let fewest = extent.column_panels.div_ceil(fits);
         let tasks = tasks(work, workers);
-        let own_b = tasks > 1 && extent.has_own_b(workers, caches.b_block().min(budget));
+        let own_b = tasks > 1 && extent.has_own_b(workers, caches.b_block(), budget);
         if own_b && extent.m >= extent.n {
             return Plan::own_b(extent, work, workers);
         }
@@ -315,28 +311,53 @@ mod tests {
         }
     }
 
+    fn extent(m: usize, n: usize, k: usize) -> Extent {
+        let depth = k_block(k, 512);
+        Extent {
+            m,
+            n,
+            k,
+            size: 4,
+            panel: 48,
+            row_panels: m.div_ceil(8),
+            column_panels: n.div_ceil(48),
+            depth,
+            blocks: k.div_ceil(depth),
+            copies_a: false,
+        }
+    }
+
+    #[test]
+    fn each_worker_packs_b_only_where_the_budget_has_room_for_all_of_them() {
+        let extent = extent(300, 250, 300);
+        let packed = 288 * 300 * 4;
+        let form = |budget| Plan::new(&extent, 2, &CacheSizes::default(), budget).form;
+        assert_eq!(form(3 * packed), Form::OwnB);
+        assert_eq!(form(3 * packed - 1), Form::SharedB);
+    }
+
     #[test]
     fn a_plan_never_packs_more_than_it_may_and_gives_every_worker_work() {
-        for (m, n, k) in [(1000, 1000, 1000), (32, 8192, 4096), (8192, 32, 4096), (5000, 20_000, 60_000), (1, 1, 1)] {
+        let shapes = [
+            (1000, 1000, 1000),
+            (300, 250, 300),
+            (32, 8192, 4096),
+            (8192, 32, 4096),
+            (5000, 20_000, 60_000),
+            (1, 1, 1),
+        ];
+        for (m, n, k) in shapes {
             for workers in [1, 2, 16, 64] {
-                let depth = k_block(k, 512);
-                let extent = Extent {
-                    m,
-                    n,
-                    k,
-                    size: 4,
-                    panel: 48,
-                    row_panels: m.div_ceil(8),
-                    column_panels: n.div_ceil(48),
-                    depth,
-                    blocks: k.div_ceil(depth),
-                    copies_a: false,
-                };
+                let extent = extent(m, n, k);
                 let plan = Plan::new(&extent, workers, &CacheSizes::default(), PACKED_BYTES);
                 let columns = extent.column_panels.div_ceil(plan.column_runs) * extent.panel;
-                // Of tasks that own their columns each worker has one at a time.
-                let packed = if plan.row_runs == 1 { plan.column_runs.min(workers) } else { plan.runs_per_stripe };
-                let bytes = packed * columns * plan.blocks_per_stripe * depth * 4;
+                let packed = match plan.form {
+                    // Each worker has one at a time.
+                    Form::OwnedColumns => plan.column_runs.min(workers),
+                    Form::OwnB => workers + 1,
+                    Form::SharedB => plan.runs_per_stripe,
+                };
+                let bytes = packed * columns * plan.blocks_per_stripe * extent.depth * 4;
                 assert!(bytes <= PACKED_BYTES.max(workers << 20), "{m} {n} {k} {workers}: {plan:?}");
                 if m * n * k > 1 << 26 && workers <= 16 {
                     assert!(plan.row_runs * plan.column_runs >= workers.min(extent.row_panels * extent.column_panels));

@@ -9,11 +9,12 @@
 //! own anyway, which are then added to C in the order of the blocks. The bits are the same.
 
 use super::blocking::{TASKS_PER_WORKER, k_block, part};
-use super::driver::{Place, Room, packing};
+use super::driver::{Place, packing};
 use super::element::Element;
 use super::kernel::{Kernels, Rows};
 use super::operand::Operand;
 use super::problem::{Product, View};
+use super::room::Room;
 use super::runner::TileRunner;
 use crate::error::Result;
 use core::ops::Range;

@@ -5,7 +5,8 @@
 //! 2. [`blocking`]: k is cut into blocks, C into panels as wide and high as the micro-kernel, and panels into tiles that
 //!    are a task each. Tile sizes follow the caches and the number of workers; the blocks of k follow k alone.
 //! 3. [`driver`]: the tasks run on a [`TileRunner`], which is the caller's own thread ([`Serial`]) or a pool, whose workers a caller
-//!    from outside computes with. Each packs what it reuses ([`pack`]) and calls a micro-kernel ([`kernel`]) chosen at run time from the CPU's feature bits.
+//!    from outside computes with. Each packs what it reuses ([`pack`]) and calls a micro-kernel ([`kernel`]) chosen at run time
+//!    from the CPU's feature bits.
 //!
 //! Some go other ways: small products, and those with few columns, are computed where they lie ([`small`]); a matrix
 //! times a vector is read in long runs ([`gemv`]).
@@ -44,6 +45,7 @@ mod pack;
 mod packed;
 mod pool_runner;
 pub mod problem;
+mod room;
 pub mod runner;
 mod scale;
 mod small;

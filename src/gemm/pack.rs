@@ -13,20 +13,19 @@ use super::element::Element;
 use super::kernel::Kernels;
 use super::operand::Operand;
 use super::problem::View;
-use core::mem::MaybeUninit;
+use super::room::Room;
 use core::ptr;
 
 /// Bytes for the largest panel of A: 8 rows of 384 f64, or of 512 f32.
 const A_PANEL_BYTES: usize = 24 << 10;
 
 /// Room for one panel of A, on the stack of the task that uses it.
-#[repr(align(64))]
-pub(super) struct APanel(MaybeUninit<[u8; A_PANEL_BYTES]>);
+pub(super) struct APanel(Room<A_PANEL_BYTES>);
 
 impl APanel {
     /// Room whose contents are not set, which costs nothing.
     pub(super) fn new() -> APanel {
-        APanel(MaybeUninit::uninit())
+        APanel(Room::new())
     }
 
     /// Copies `rows` rows and `depth` columns of A, widened, and says how to walk the copy.
@@ -41,7 +40,7 @@ impl APanel {
     ) -> View<T> {
         const { assert!(8 * T::K_BLOCK * size_of::<T>() <= A_PANEL_BYTES) };
         debug_assert!(rows * depth * size_of::<T>() <= A_PANEL_BYTES);
-        let to = self.0.as_mut_ptr().cast::<T>();
+        let to = self.0.first::<T>();
         // SAFETY: `rows` is at most 8 and `depth` at most `K_BLOCK`, so the copy fits; the caller vouches for the source. The
         // constants only let the compiler copy without a call.
         unsafe {

@@ -5,11 +5,11 @@
 //! among each other, and rows likewise.
 
 use super::blocking::{SERIAL_BELOW, k_block, part, tasks};
-use super::driver::Room;
 use super::element::Element;
 use super::kernel::{Copy, Kernels, Step};
 use super::operand::Operand;
 use super::problem::{Product, View};
+use super::room::Room;
 use super::runner::TileRunner;
 use crate::error::Result;
 use core::ptr;

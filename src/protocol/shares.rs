@@ -26,6 +26,13 @@ use core::ops::Range;
 /// The most shares. Those who are more begin with the same ones.
 pub const MOST_SHARES: usize = 16;
 
+/// The `i`-th of `parts` runs of `range`, whose lengths differ by one at most.
+pub fn part(range: Range<usize>, parts: usize, i: usize) -> Range<usize> {
+    let (each, more) = (range.len() / parts, range.len() % parts);
+    let start = range.start + i * each + i.min(more);
+    start..start + each + usize::from(i < more)
+}
+
 /// So many indices, in so many shares of neighbours.
 #[derive(Debug)]
 pub struct Shares {
@@ -41,18 +48,11 @@ impl Shares {
         Shares { count, shares, taken: core::array::from_fn(|_| CacheLine(AtomicUsize::new(0))) }
     }
 
-    /// What share number `share` covers: they differ by one at most.
-    fn share(&self, share: usize) -> Range<usize> {
-        let (each, more) = (self.count / self.shares, self.count % self.shares);
-        let start = share * each + share.min(more);
-        start..start + each + usize::from(share < more)
-    }
-
     /// An index that nobody has taken, of the taker's own share first. `None`: all are taken.
     pub fn take(&self, taker: usize) -> Option<usize> {
         (0..self.shares).find_map(|step| {
             let share = (taker + step) % self.shares;
-            let (range, taken) = (self.share(share), &self.taken[share]);
+            let (range, taken) = (part(0..self.count, self.shares, share), &self.taken[share]);
             // The look keeps the word from growing for ever, and a line that is read only stays in everybody's cache.
             if taken.load(RELAXED) >= range.len() {
                 return None;
@@ -78,7 +78,7 @@ mod tests {
                 let shares = Shares::new(count, takers);
                 let mut seen: Vec<usize> = core::iter::from_fn(|| shares.take(takers / 2)).collect();
                 if let Some(&first) = seen.first() {
-                    assert_eq!(first, shares.share(takers / 2 % shares.shares).start);
+                    assert_eq!(first, part(0..count, shares.shares, takers / 2 % shares.shares).start);
                 }
                 assert!((0..takers).all(|taker| shares.take(taker).is_none()));
                 seen.sort_unstable();

@@ -1,4 +1,4 @@
-//! Where packed panels lie: memory of the runner's, or of a caller's, in parts that tasks share or have to themselves; or a task's stack.
+//! Where packed panels lie: memory of the runner's, or of a caller's, in parts that tasks share or have to themselves.
 
 use crate::error::{Error, Result, error};
 use crate::gemm::blocking::MOST_SEATS;
@@ -6,7 +6,6 @@ use crate::gemm::element::Element;
 use crate::gemm::runner::{Packing, TileRunner};
 use crate::os::alloc::RawBuffer;
 use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
 
 /// The rooms of two seats share no so large a piece of memory: a page.
 const SEAT_BYTES: usize = 4096;
@@ -108,21 +107,5 @@ impl SeatFlags {
     pub(super) unsafe fn raise(&self, seat: usize) -> bool {
         // SAFETY: by contract.
         unsafe { !self.0[seat].get().replace(true) }
-    }
-}
-
-/// Memory on the stack, on a cache line's boundary.
-#[repr(align(64))]
-pub(in crate::gemm) struct Room<const BYTES: usize>(MaybeUninit<[u8; BYTES]>);
-
-impl<const BYTES: usize> Room<BYTES> {
-    #[inline(always)]
-    pub(in crate::gemm) fn new() -> Self {
-        Room(MaybeUninit::uninit())
-    }
-
-    #[inline(always)]
-    pub(in crate::gemm) fn first<T>(&mut self) -> *mut T {
-        self.0.as_mut_ptr().cast()
     }
 }

@@ -24,7 +24,7 @@ mod ahead;
 mod memory;
 mod sweep;
 
-pub(super) use memory::{Held, Place, Room, Store, buffer, packing, seat_stride};
+pub(super) use memory::{Held, Place, Store, buffer, packing, seat_stride};
 use memory::{SeatFlags, too_large};
 
 /// Row panels up to which a B with contiguous rows is used where it lies: it would be packed as often as it is read.
