@@ -1,7 +1,8 @@
 //! The functions a program hands in. None of them may unwind; one that does ends the process with a message, because the
 //! type says that it could and Rust cannot catch what is not its own.
 
-use super::error::{callback_result, null};
+use super::arguments::null;
+use super::error::callback_result;
 use super::status::vgpu_status;
 use super::worker::vgpu_worker;
 use crate::error::Result;

@@ -1,9 +1,9 @@
 //! The settings of a pool, as C passes them.
 
+use super::arguments::null;
 use super::callbacks::{
     vgpu_allocate_fn, vgpu_allocate_on_node_fn, vgpu_free_fn, vgpu_log_fn, vgpu_wake_fn, vgpu_worker_hook_fn,
 };
-use super::error::null;
 use super::sized::{self, Sized32};
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, NodeAllocator};

@@ -1,7 +1,8 @@
 //! The handles of submitted tasks.
 
+use super::arguments::{null, required};
 use super::callbacks::{CTask, UserData, required_callback, vgpu_completion_fn};
-use super::error::{guard, null, required};
+use super::error::guard;
 use super::options;
 use super::status::{VGPU_OK, vgpu_status};
 use crate::error::{Error, Result, error};

@@ -1,6 +1,7 @@
 //! Many products in one call, with the argument order of cblas_?gemm_batch_strided and cblas_?gemm_batch.
 
-use super::error::{guard, null};
+use super::arguments::null;
+use super::error::guard;
 use super::gemm::{forms, tiles};
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;

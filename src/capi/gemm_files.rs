@@ -1,6 +1,7 @@
 //! Products of matrices in files, within a budget of memory.
 
-use super::error::{callback_result, guard, path};
+use super::arguments::path;
+use super::error::{callback_result, guard};
 use super::gemm::{forms, tiles};
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;

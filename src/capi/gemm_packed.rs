@@ -1,6 +1,7 @@
 //! Products with a B that is packed once.
 
-use super::error::{clear, guard, required};
+use super::arguments::{clear, required};
+use super::error::guard;
 use super::gemm::tiles;
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;

@@ -1,11 +1,12 @@
 //! Task graphs.
 
+use super::arguments::{clear, null, required};
 use super::callbacks::worker_pointer;
 use super::callbacks::{
     UserData, required_callback, vgpu_allocate_fn, vgpu_condition_fn, vgpu_destroy_fn, vgpu_free_fn, vgpu_task_fn,
 };
 use super::config::host_allocator;
-use super::error::{callback_result, clear, guard, null, required};
+use super::error::{callback_result, guard};
 use super::future::write_code;
 use super::pool::vgpu_pool;
 use super::sized::{self, Sized32};

@@ -1,7 +1,8 @@
 //! Tasks that are waited for together.
 
+use super::arguments::{clear, required};
 use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu_task_fn};
-use super::error::{clear, guard, required};
+use super::error::guard;
 use super::future::write_code;
 use super::options::{vgpu_task_options, with_options};
 use super::pool::vgpu_pool;

@@ -1,6 +1,7 @@
 //! Threads of the program that lend themselves to a pool.
 
-use super::error::{clear, guard, required};
+use super::arguments::{clear, required};
+use super::error::guard;
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use crate::os::alloc::{Allocator, Owned};

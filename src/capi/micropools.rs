@@ -1,8 +1,9 @@
 //! Micropools: several small pools side by side, between which tasks go.
 
+use super::arguments::{clear, null, required};
 use super::callbacks::{UserData, required_callback, vgpu_destroy_fn, worker_pointer};
 use super::config::vgpu_pool_config;
-use super::error::{callback_result, clear, guard, null, required};
+use super::error::{callback_result, guard};
 use super::future::write_code;
 use super::options::cpu_set;
 use super::sized::{self, Sized32};

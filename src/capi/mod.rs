@@ -5,6 +5,7 @@
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc)]
 
+mod arguments;
 pub mod callbacks;
 pub mod config;
 pub mod error;

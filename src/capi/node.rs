@@ -1,6 +1,7 @@
 //! Memory on a named NUMA node.
 
-use super::error::{clear, guard, null};
+use super::arguments::{clear, null};
+use super::error::guard;
 use super::status::vgpu_status;
 use crate::error::{Result, error};
 use crate::memory::node::{self, NodeMemory, Place, Request};

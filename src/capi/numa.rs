@@ -1,6 +1,7 @@
 //! A thread for each NUMA node that allocates for whoever asks, and host memory pinned for GPUs.
 
-use super::error::{clear, guard, null};
+use super::arguments::{clear, null};
+use super::error::guard;
 use super::node::request;
 use super::status::vgpu_status;
 use crate::error::{Result, error};

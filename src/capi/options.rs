@@ -1,7 +1,7 @@
 //! What can be asked for a task, as C passes it.
 
+use super::arguments::null;
 use super::config::choice;
-use super::error::null;
 use super::sized::{self, Sized32};
 use crate::error::{Result, error};
 use crate::os::alloc::{Allocator, List};

@@ -1,8 +1,9 @@
 //! Making and ending pools, and submitting to them.
 
+use super::arguments::{clear, null, required};
 use super::callbacks::{CTask, UserData, required_callback, vgpu_destroy_fn, vgpu_task_fn};
 use super::config::{inbox_mode, vgpu_pool_config, victims};
-use super::error::{clear, guard, null, required};
+use super::error::guard;
 use super::future::{StoredTask, vgpu_future, vgpu_task_storage};
 use super::options::{cpu_set, vgpu_task_options, with_options};
 use super::sized;

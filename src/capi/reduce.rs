@@ -1,7 +1,8 @@
 //! Reductions, and the values that they and scans hand around.
 
+use super::arguments::null;
 use super::callbacks::{UserData, required_callback, vgpu_combine_fn, vgpu_value_fn, worker_pointer};
-use super::error::{callback_result, guard, null};
+use super::error::{callback_result, guard};
 use super::pool::{optional, vgpu_pool};
 use super::status::vgpu_status;
 use crate::error::{Result, error};

@@ -1,7 +1,8 @@
 //! Sorting.
 
+use super::arguments::null;
 use super::callbacks::{UserData, required_callback, vgpu_compare_fn};
-use super::error::{guard, null};
+use super::error::guard;
 use super::pool::{optional, vgpu_pool};
 use super::status::vgpu_status;
 use crate::parallel::sort_bytes;

@@ -1,6 +1,7 @@
 //! The statistics of a pool.
 
-use super::error::{guard, null, required};
+use super::arguments::{null, required};
+use super::error::guard;
 use super::pool::vgpu_pool;
 use super::sized::{check_size, write_sized};
 use super::status::vgpu_status;

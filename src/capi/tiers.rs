@@ -1,6 +1,7 @@
 //! Memory from the fastest tier that has room: a node, other nodes, files on disk.
 
-use super::error::{clear, guard, null, path};
+use super::arguments::{clear, null, path};
+use super::error::guard;
 use super::status::vgpu_status;
 use crate::error::{Result, error};
 use crate::memory::tiers::{Tier, TierConfig, TierMemory, Tiers};

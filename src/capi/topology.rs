@@ -1,6 +1,7 @@
 //! What the machine is, as C reads it.
 
-use super::error::{guard, null, required};
+use super::arguments::{null, required};
+use super::error::guard;
 use super::sized::{check_size, write_sized};
 use super::status::vgpu_status;
 use crate::os::alloc::Allocator;

@@ -1,6 +1,7 @@
 //! Traces of a pool.
 
-use super::error::{guard, null, required};
+use super::arguments::{null, required};
+use super::error::guard;
 use super::pool::vgpu_pool;
 use super::status::vgpu_status;
 use super::worker::vgpu_worker;
