@@ -2440,6 +2440,46 @@ VGPU_API vgpu_status vgpu_gemm_bf16bf16f32(struct vgpu_pool *pool,
                                            int64_t ldc);
 
 /**
+ * As vgpu_sgemm(), by way of bf16 where the CPU has AMX: faster, with an error of the same size, but with other bits.
+ *
+ * Every number of A and B is split into three of bf16, exactly, and six of the nine products of those are added up in single precision; the
+ * rest is below the precision of C. The error is at most (k / 5 + 24) u (|alpha| sum |a||b| + |beta c|), with u = FLT_EPSILON / 2. The bits
+ * are the same for any number of workers.
+ *
+ * The result is that of vgpu_sgemm(), to the last bit, on other CPUs; where m, n or k is below 32; and where A or B holds an infinity, a NaN, or a
+ * number so large or small (roughly: beyond 2^62, or below 2^-40) that a sum could overflow, or a part of a product be lost.
+ *
+ * The first call asks Linux for the tile registers, for the whole process and for good: from then on sigaltstack() refuses stacks without room for
+ * their 8 KiB. Where Linux refuses, because a thread has such a stack already, the result is that of vgpu_sgemm().
+ *
+ * @note Thread safety: as vgpu_sgemm().
+ * @note Source: Henry, Tang and Heinecke, Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations, ARITH 2019.
+ */
+VGPU_API vgpu_status vgpu_sgemm_bf16x3(struct vgpu_pool *pool,
+                                       int32_t layout,
+                                       int32_t trans_a,
+                                       int32_t trans_b,
+                                       int64_t m,
+                                       int64_t n,
+                                       int64_t k,
+                                       float alpha,
+                                       const float *a,
+                                       int64_t lda,
+                                       const float *b,
+                                       int64_t ldb,
+                                       float beta,
+                                       float *c,
+                                       int64_t ldc);
+
+/**
+ * Whether vgpu_sgemm_bf16x3() is here another way than vgpu_sgemm().
+ *
+ * @return 1 if the CPU has AMX and the system lets this process use it; 0 if not. The first call asks, as that of vgpu_sgemm_bf16x3() does
+ * @note Thread safety: any thread. Does not block.
+ */
+VGPU_API int32_t vgpu_has_bf16x3(void);
+
+/**
  * Computes `batch_size` products of one shape in single precision, whose matrices lie at equal distances: the same as
  *
  *     for (i = 0; i < batch_size; i++)

@@ -176,6 +176,10 @@ typedef struct vgpu_pool_api {
     vgpu_status (*dgemm)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda, const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
     /** vgpu_gemm_bf16bf16f32() */
     vgpu_status (*gemm_bf16bf16f32)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb, float beta, float *c, int64_t ldc);
+    /** vgpu_sgemm_bf16x3() */
+    vgpu_status (*sgemm_bf16x3)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+    /** vgpu_has_bf16x3() */
+    int32_t (*has_bf16x3)(void);
     /** vgpu_sgemm_batch_strided() */
     vgpu_status (*sgemm_batch_strided)(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, int64_t stride_a, const float *b, int64_t ldb, int64_t stride_b, float beta, float *c, int64_t ldc, int64_t stride_c, int64_t batch_size);
     /** vgpu_sgemm_batch() */
@@ -394,6 +398,8 @@ static const char *const vgpu_pool_names[] = {
     "vgpu_sgemm",
     "vgpu_dgemm",
     "vgpu_gemm_bf16bf16f32",
+    "vgpu_sgemm_bf16x3",
+    "vgpu_has_bf16x3",
     "vgpu_sgemm_batch_strided",
     "vgpu_sgemm_batch",
     "vgpu_dgemm_batch_strided",
@@ -783,6 +789,14 @@ vgpu_status vgpu_dgemm(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, 
 vgpu_status vgpu_gemm_bf16bf16f32(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb, float beta, float *c, int64_t ldc) {
     if (vgpu_pool_loaded.gemm_bf16bf16f32 == NULL) { return VGPU_ERROR_UNSUPPORTED; }
     return vgpu_pool_loaded.gemm_bf16bf16f32(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+vgpu_status vgpu_sgemm_bf16x3(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    if (vgpu_pool_loaded.sgemm_bf16x3 == NULL) { return VGPU_ERROR_UNSUPPORTED; }
+    return vgpu_pool_loaded.sgemm_bf16x3(pool, layout, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+int32_t vgpu_has_bf16x3(void) {
+    if (vgpu_pool_loaded.has_bf16x3 == NULL) { return 0; }
+    return vgpu_pool_loaded.has_bf16x3();
 }
 vgpu_status vgpu_sgemm_batch_strided(struct vgpu_pool *pool, int32_t layout, int32_t trans_a, int32_t trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, int64_t stride_a, const float *b, int64_t ldb, int64_t stride_b, float beta, float *c, int64_t ldc, int64_t stride_c, int64_t batch_size) {
     if (vgpu_pool_loaded.sgemm_batch_strided == NULL) { return VGPU_ERROR_UNSUPPORTED; }

@@ -49,6 +49,7 @@ mod room;
 pub mod runner;
 mod scale;
 mod small;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,7 @@ pub use operand::{Bf16, Operand};
 pub use packed::{PackB, PackedB, PackedGemm, gemm_packed};
 pub use problem::{Gemm, Layout, Transpose};
 pub use runner::{Serial, TileRunner};
+pub use split::{gemm_bf16x3, has_bf16x3};
 
 use crate::error::Result;
 use kernel::Kernels;

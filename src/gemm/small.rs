@@ -114,6 +114,7 @@ unsafe fn sweep<T: Element, S: Operand<T>>(product: &Product<T, S>, kernels: &Ke
         last: kernels.lanes,
         alpha: product.alpha,
         beta: product.beta,
+        streams: false,
     };
     let mut start = 0;
     while start < product.k {

@@ -2,6 +2,8 @@
 
 pub mod affinity;
 pub mod alloc;
+#[cfg(target_arch = "x86_64")]
+pub mod amx;
 pub mod clock;
 pub mod disk;
 pub mod file;

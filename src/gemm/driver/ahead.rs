@@ -108,6 +108,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
             last: panel.columns + kernels.lanes - panel.width,
             alpha: product.alpha,
             beta: if block == 0 { product.beta } else { T::ONE },
+            streams: false,
         };
         let mut kernel = kernels.get(Mode::Whole, lines.len(), panel.width / kernels.lanes);
         if let Some(copy) = copy {

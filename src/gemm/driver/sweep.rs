@@ -3,7 +3,7 @@
 use super::Job;
 use super::memory::Store;
 use crate::gemm::element::Element;
-use crate::gemm::kernel::{Copy, Mode, ROUND, Step};
+use crate::gemm::kernel::{Copy, Mode, ROUND, Step, finish_streams};
 use crate::gemm::operand::Operand;
 use crate::gemm::pack::{APanel, pack_panel};
 use crate::gemm::problem::View;
@@ -11,10 +11,23 @@ use core::ops::Range;
 
 /// Column panels from which on a panel of an A with contiguous columns is copied.
 const COPY_A_FROM: usize = 4;
+/// Bytes of a C that no cache keeps until it is read.
+const STREAMED_FROM: usize = 32 << 20;
+/// Steps of k up to which a kernel is done before a line of C, which it asks for at its beginning, has come.
+const STREAMED_TO: usize = 128;
+const LINE: usize = 64;
 /// Elements from one fetch of packed B to its use: about 1 KiB of f32.
 pub(super) const AHEAD: usize = 256;
 
 impl<T: Element, S: Operand<T>> Job<T, S> {
+    /// Whether C is better written past the caches: it is written once, so soon that its lines would be waited for, and no cache would keep it.
+    fn streams(&self) -> bool {
+        let product = &self.product;
+        let size = product.m.saturating_mul(product.n).saturating_mul(size_of::<T>());
+        let is_whole_lines = (product.c.addr() | product.c_row.wrapping_mul(size_of::<T>())).is_multiple_of(LINE);
+        product.beta == T::ZERO && product.k <= STREAMED_TO && size >= STREAMED_FROM && is_whole_lines
+    }
+
     /// Multiplies a run of row panels by a run of column panels over some blocks of k. Where `packs`, the first row panel
     /// also packs B into `store`.
     ///
@@ -31,6 +44,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
     ) {
         let (product, kernels) = (&self.product, self.kernels);
         let mut a_panel = APanel::new();
+        let streams = self.streams();
         for block in blocks {
             let start = block * self.depth;
             let k = self.depth.min(product.k - start);
@@ -83,6 +97,7 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
                         last,
                         alpha: product.alpha,
                         beta,
+                        streams: streams && last == kernels.lanes,
                     };
                     let mut mode = Mode::Whole;
                     if store.first.is_null() || (packing && product.b.column == 1 && !S::WIDENED) {
@@ -102,6 +117,9 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
                     unsafe { kernels.get(mode, lines.len(), vectors.len())(&step) };
                 }
             }
+        }
+        if streams {
+            finish_streams();
         }
     }
 }

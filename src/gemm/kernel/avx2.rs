@@ -10,7 +10,7 @@ use core::arch::x86_64::*;
 /// Implements [`Vector`] for a 256-bit register.
 macro_rules! register {
     ($vector:ty, $scalar:ty, $word:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $load_part:ident,
-     $store:ident, $store_part:ident, $mul_add:ident, $mul:ident) => {
+     $store:ident, $stream:ident, $store_part:ident, $mul_add:ident, $mul:ident) => {
         // SAFETY: each function is one instruction with the semantics of the trait.
         unsafe impl Vector for $vector {
             type Scalar = $scalar;
@@ -61,6 +61,11 @@ macro_rules! register {
             unsafe fn store(self, to: *mut $scalar) {
                 // SAFETY: as in `zero`.
                 unsafe { $store(to, self) }
+            }
+            #[inline(always)]
+            unsafe fn stream(self, to: *mut $scalar) {
+                // SAFETY: as in `zero`; the caller passes half of a line.
+                unsafe { $stream(to, self) }
             }
             #[inline(always)]
             unsafe fn store_part(self, to: *mut $scalar, mask: __m256i) {
@@ -118,6 +123,7 @@ register!(
     _mm256_loadu_ps,
     _mm256_maskload_ps,
     _mm256_storeu_ps,
+    _mm256_stream_ps,
     _mm256_maskstore_ps,
     _mm256_fmadd_ps,
     _mm256_mul_ps
@@ -132,6 +138,7 @@ register!(
     _mm256_loadu_pd,
     _mm256_maskload_pd,
     _mm256_storeu_pd,
+    _mm256_stream_pd,
     _mm256_maskstore_pd,
     _mm256_fmadd_pd,
     _mm256_mul_pd

@@ -10,7 +10,7 @@ use core::arch::x86_64::*;
 /// Implements [`Vector`] for a 512-bit register.
 macro_rules! register {
     ($vector:ty, $scalar:ty, $mask:ty, $lanes:literal, $zero:ident, $splat:ident, $load:ident, $load_part:ident,
-     $store:ident, $store_part:ident, $mul_add:ident, $mul:ident) => {
+     $store:ident, $stream:ident, $store_part:ident, $mul_add:ident, $mul:ident) => {
         // SAFETY: each function is one instruction with the semantics of the trait.
         unsafe impl Vector for $vector {
             type Scalar = $scalar;
@@ -50,6 +50,11 @@ macro_rules! register {
             unsafe fn store(self, to: *mut $scalar) {
                 // SAFETY: as in `zero`.
                 unsafe { $store(to, self) }
+            }
+            #[inline(always)]
+            unsafe fn stream(self, to: *mut $scalar) {
+                // SAFETY: as in `zero`; the caller passes a whole line.
+                unsafe { $stream(to, self) }
             }
             #[inline(always)]
             unsafe fn store_part(self, to: *mut $scalar, mask: $mask) {
@@ -107,6 +112,7 @@ register!(
     _mm512_loadu_ps,
     _mm512_maskz_loadu_ps,
     _mm512_storeu_ps,
+    _mm512_stream_ps,
     _mm512_mask_storeu_ps,
     _mm512_fmadd_ps,
     _mm512_mul_ps
@@ -121,6 +127,7 @@ register!(
     _mm512_loadu_pd,
     _mm512_maskz_loadu_pd,
     _mm512_storeu_pd,
+    _mm512_stream_pd,
     _mm512_mask_storeu_pd,
     _mm512_fmadd_pd,
     _mm512_mul_pd

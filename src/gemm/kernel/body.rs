@@ -11,6 +11,7 @@
 
 use super::vector::Vector;
 use super::{Mode, ROUND, Step};
+use crate::gemm::element::Element;
 
 /// Rounds left when the last row of C has been asked for: enough to cover a fetch from the last-level cache.
 const LEAD: usize = 4;
@@ -127,9 +128,10 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
                 }
             };
         }
-        // C is asked for one row a round, late enough that the panels do not push it out again, early enough to arrive.
+        // C, unless it is written past the caches, is asked for one row a round, late enough that the panels do not push it out again, early enough to arrive.
         let rounds = step.k / ROUND;
-        let first = rounds.saturating_sub(M + LEAD);
+        let streams = MODE == Mode::Whole as u8 && step.streams;
+        let first = if streams { rounds } else { rounds.saturating_sub(M + LEAD) };
         for round in 0..rounds {
             if MODE != Mode::Near as u8 && round >= first && round < first + M {
                 let line = step.c.wrapping_add((round - first) * step.c_row);
@@ -168,6 +170,35 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
         let alpha = V::splat(step.alpha);
         let beta = V::splat(step.beta);
         let reads = step.beta != V::Scalar::default();
+        // Most factors are one, and a multiplication for each vector is 3 % of a short k.
+        if !reads && step.alpha != V::Scalar::ONE {
+            macro_rules! scale_row {
+                ($i:literal) => {
+                    macro_rules! scale {
+                        ($j:literal) => {
+                            acc[$i][$j] = alpha.mul(acc[$i][$j]);
+                        };
+                    }
+                    vectors!(scale);
+                };
+            }
+            rows!(scale_row);
+        }
+        if streams {
+            macro_rules! stream_row {
+                ($i:literal) => {
+                    let line = step.c.wrapping_add($i * step.c_row);
+                    macro_rules! stream {
+                        ($j:literal) => {
+                            acc[$i][$j].stream(line.wrapping_add($j * V::LANES));
+                        };
+                    }
+                    vectors!(stream);
+                };
+            }
+            rows!(stream_row);
+            return;
+        }
         macro_rules! finish_row {
             ($i:literal) => {
                 let line = step.c.wrapping_add($i * step.c_row);
@@ -179,7 +210,7 @@ pub(super) unsafe fn multiply<V: Vector, const M: usize, const N: usize, const M
                             let old = if whole { V::load(at) } else { V::load_part(at, mask) };
                             alpha.mul_add(acc[$i][$j], beta.mul(old))
                         } else {
-                            alpha.mul(acc[$i][$j])
+                            acc[$i][$j]
                         };
                         if whole { value.store(at) } else { value.store_part(at, mask) }
                     };

@@ -11,6 +11,8 @@
 //! kernels round the product and the sum separately and give their own.
 
 #[cfg(target_arch = "x86_64")]
+pub(super) mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -108,6 +110,9 @@ pub struct Step<T> {
     pub(super) alpha: T,
     /// The factor of what C held; zero means that C is not read.
     pub(super) beta: T,
+    /// Whether C is written past the caches: `beta` is zero, rows of C begin on whole lines, and the tile is as wide as its vectors. Only
+    /// heeded in [`Mode::Whole`].
+    pub(super) streams: bool,
 }
 
 /// Rows of neighbouring panels of B, each as wide as the widest tile, and where they go in the packed panels.
@@ -218,6 +223,15 @@ impl<T: Element> Kernels<T> {
     /// Columns of the widest tile.
     pub(super) fn columns(&self) -> usize {
         self.vectors * self.lanes
+    }
+}
+
+/// Sees to it that others who are told so see what was written past the caches.
+pub(super) fn finish_streams() {
+    // SAFETY: every such CPU has the instruction, which touches nothing.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::x86_64::_mm_sfence();
     }
 }
 

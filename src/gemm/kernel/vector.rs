@@ -1,5 +1,7 @@
 //! What a micro-kernel needs of a register.
 
+use crate::gemm::element::Element;
+
 /// A register of [`LANES`](Self::LANES) elements.
 ///
 /// # Safety
@@ -8,7 +10,7 @@
 /// that they compile with the features of the kernel which calls them.
 pub(super) unsafe trait Vector: Copy {
     /// The element type.
-    type Scalar: Copy + PartialEq + Default;
+    type Scalar: Element;
     /// Which lanes of a partial vector exist.
     type Mask: Copy;
     /// Elements of a register.
@@ -28,6 +30,13 @@ pub(super) unsafe trait Vector: Copy {
     unsafe fn load_part(from: *const Self::Scalar, mask: Self::Mask) -> Self;
     /// Writes every lane.
     unsafe fn store(self, to: *mut Self::Scalar);
+    /// Writes every lane past the caches, to an address that is a multiple of the register's size; [`finish_streams`](super::finish_streams) must come
+    /// after. Into the caches where the instruction set has no such store.
+    #[inline(always)]
+    unsafe fn stream(self, to: *mut Self::Scalar) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.store(to) }
+    }
     /// Writes the lanes of `mask`; the others' memory is not touched.
     unsafe fn store_part(self, to: *mut Self::Scalar, mask: Self::Mask);
     /// `self * factor + addend`, fused where the instruction set fuses.

@@ -30,7 +30,7 @@ impl Double {
     }
 }
 
-trait Wide: Number {
+pub(super) trait Wide: Number {
     fn wide(self) -> f64;
     const UNIT: f64;
 }
@@ -49,6 +49,30 @@ impl Wide for f64 {
     const UNIT: f64 = f64::EPSILON / 2.0;
 }
 
+/// An element of C as it should be, and the sum of the magnitudes of what it is a sum of.
+pub(super) struct Exact {
+    value: Double,
+    pub(super) size: f64,
+}
+
+impl Exact {
+    pub(super) fn of<T: Wide>(case: &Case<T>, i: usize, j: usize) -> Exact {
+        let (mut value, mut size) = (Double::default(), 0.0);
+        for p in 0..case.shape.k {
+            let (x, y) = (case.a.get(i, p).wide(), case.b.get(p, j).wide());
+            value = value.add_product(x, y);
+            size += (x * y).abs();
+        }
+        let (alpha, beta, old) = (case.alpha.wide(), case.beta.wide(), case.c.get(i, j).wide());
+        Exact { value: value.scaled(alpha).add_product(beta, old), size: alpha.abs() * size + (beta * old).abs() }
+    }
+
+    /// How far `value` is from it.
+    pub(super) fn distance<T: Wide>(&self, value: T) -> f64 {
+        self.value.distance(value.wide())
+    }
+}
+
 /// Checks every element against the bound, and that typical errors are well inside it.
 fn within_the_bound<T: Wide>(m: usize, n: usize, k: usize, alpha: f64, beta: f64) {
     for (trans_a, trans_b) in [(Transpose::No, Transpose::No), (Transpose::Yes, Transpose::Yes)] {
@@ -59,21 +83,16 @@ fn within_the_bound<T: Wide>(m: usize, n: usize, k: usize, alpha: f64, beta: f64
         let results: Vec<_> = levels().map(|level| (level, case.run(level, &Serial::default()))).collect();
         for i in 0..m {
             for j in 0..n {
-                let (mut exact, mut size) = (Double::default(), 0.0);
-                for p in 0..k {
-                    let (x, y) = (case.a.get(i, p).wide(), case.b.get(p, j).wide());
-                    exact = exact.add_product(x, y);
-                    size += (x * y).abs();
-                }
-                let old = case.c.get(i, j).wide();
-                let exact = exact.scaled(alpha.wide()).add_product(beta.wide(), old);
-                let size = alpha.wide().abs() * size + (beta.wide() * old).abs();
+                let exact = Exact::of(&case, i, j);
                 for (level, c) in &results {
-                    let error = exact.distance(c[case.c.index(i, j)].wide());
-                    assert!(error <= (k + 4) as f64 * T::UNIT * size, "{level:?} {shape:?}: {error:e} at {i}, {j}");
+                    let error = exact.distance(c[case.c.index(i, j)]);
+                    assert!(
+                        error <= (k + 4) as f64 * T::UNIT * exact.size,
+                        "{level:?} {shape:?}: {error:e} at {i}, {j}"
+                    );
                     // Good libraries stay within one epsilon; rounding products and sums apart costs up to another.
                     let good = if *level == Level::Portable { 4.0 } else { 2.0 };
-                    let enough = good * T::UNIT * size;
+                    let enough = good * T::UNIT * exact.size;
                     assert!(error <= enough, "{level:?} {shape:?}: {error:e} at {i}, {j} is legal but poor");
                 }
             }

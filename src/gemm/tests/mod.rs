@@ -8,7 +8,11 @@ mod exact;
 mod files;
 mod packed;
 mod sharing;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod split;
 mod thin;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod tile_registers;
 
 use super::element::Element;
 use super::kernel::Level;

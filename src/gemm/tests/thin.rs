@@ -159,3 +159,47 @@ impl Case<f32> {
         c
     }
 }
+
+/// A C that is large, with short sums, is written past the caches where its rows begin on whole lines and it is not read.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn exact_in_a_large_c<T: Number>() {
+    const LINE: usize = 64;
+    let ldc = 3072 * 4 / size_of::<T>();
+    let (m, n, k) = (2800, ldc - 5, 6);
+    let mut dice = Dice(23);
+    let mut memory = vec![T::NAN; m * ldc + LINE];
+    let aligned = memory.as_ptr().align_offset(LINE);
+    for (beta, shift) in [(0, 0), (0, 1), (2, 0)] {
+        let mut case = Case::<T>::new(Shape::plain(m, n, k), T::whole(3), T::whole(beta), || dice.small());
+        let naive = case.naive();
+        for level in levels() {
+            let first = aligned + shift;
+            memory.fill(T::NAN);
+            if beta != 0 {
+                for i in 0..m {
+                    memory[first + i * ldc..][..n].copy_from_slice(&case.c.memory[1 + i * n..][..n]);
+                }
+            }
+            let product = Gemm { c: memory[first..].as_mut_ptr(), ldc: ldc as i64, ..case.gemm() };
+            // SAFETY: the case owns A and B, and the memory has room for C.
+            unsafe { gemm_at(level, &product, &Threads::new(2, 1)) }.unwrap();
+            for i in 0..m {
+                let row = &memory[first + i * ldc..][..ldc];
+                assert!(row[..n] == naive[1 + i * n..][..n], "{level:?}: row {i}");
+                assert!(row[n..].iter().all(|value| value.bits() == T::NAN.bits()), "{level:?}: behind row {i}");
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn short_sums_in_a_large_f32_c_are_exact() {
+    exact_in_a_large_c::<f32>();
+}
+
+#[test]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn short_sums_in_a_large_f64_c_are_exact() {
+    exact_in_a_large_c::<f64>();
+}
