@@ -226,7 +226,7 @@ impl std::error::Error for Error {}
 /// The result of every fallible call of this crate.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Builds an [`Error`](crate::error::Error) from a status and a format string.
+/// Builds an [`Error`] from a status and a format string.
 macro_rules! error {
     ($status:ident, $($sentence:tt)+) => {
         $crate::error::Error::new($crate::error::Status::$status, format_args!($($sentence)+))

@@ -13,7 +13,8 @@
 //!
 //! Many products at once are a [`batch`](gemm_batch); a B that is used often can be [packed](PackedB) before; and A and B may hold
 //! [`Bf16`], which is widened on its way into the kernels. Matrices in files may be larger than
-//! memory: [`gemm_files`]. All of it has the bits of the plain product.
+//! memory: [`gemm_files`]. All of it has the bits of the plain product. Where a caller asks for it, and the CPU has AMX, an f32 product goes by way of
+//! bf16: [`gemm_bf16x3`], whose bits are others.
 //!
 //! The scheme is that of Goto and van de Geijn, *Anatomy of high-performance matrix multiplication* (ACM TOMS 34(3), 2008),
 //! with BLIS's register blocking (Van Zee and van de Geijn, ACM TOMS 41(3), 2015).

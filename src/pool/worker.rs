@@ -326,7 +326,7 @@ impl Worker {
         Some(work)
     }
 
-    /// What is most urgent, from wherever: see [`Balance::is_plain`].
+    /// What is most urgent, from wherever: see [`Balance::is_plain`](crate::pool::Balance).
     #[inline]
     fn pick_plainly(&self) -> Option<Pick> {
         let core = self.core();

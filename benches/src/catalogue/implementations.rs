@@ -25,6 +25,14 @@ const GRAPHS: &[&str] = &[
 
 const PRODUCTS: &[&str] = &names(&products::PRODUCTS);
 const DISTURBED: &[&str] = &names(&products::DISTURBED);
+const BY_WAY_OF_BF16: &[&str] = &[
+    "sgemm_256x256x256",
+    "sgemm_512x512x512",
+    "sgemm_1000x1000x1000",
+    "sgemm_1024x1024x1024",
+    "sgemm_2048x2048x2048",
+    "sgemm_4096x4096x4096",
+];
 
 const RUST: Implementation = Implementation {
     name: "",
@@ -112,6 +120,7 @@ pub const IMPLEMENTATIONS: &[Implementation] = &[
         from: "Debian's g++",
         ..RUST
     },
+    Implementation { name: "vgpu-bf16x3", role: Role::Variant, programs: &[BY_WAY_OF_BF16], ..BLAS },
     Implementation { name: "mkl", from: "PyPI's mkl", programs: &[PRODUCTS, DISTURBED], ..BLAS },
     Implementation {
         name: "openblas",

@@ -49,6 +49,7 @@ impl<T: Element> Peer<T> {
 pub fn open<T: Element>(implementation: &str, workers: usize, pinned: bool) -> Result<Peer<T>, String> {
     match implementation {
         "vgpu" => vgpu::open(workers, pinned),
+        "vgpu-bf16x3" => vgpu::open_bf16x3(workers, pinned),
         "openblas" => cblas::openblas(workers),
         "blis" => cblas::blis(workers),
         "mkl" => cblas::mkl(workers),

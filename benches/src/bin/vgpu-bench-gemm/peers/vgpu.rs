@@ -46,10 +46,25 @@ struct Vgpu<T> {
 
 /// With a pool of so many workers.
 pub(super) fn open<T: Element>(workers: usize, pinned: bool) -> Result<Peer<T>, String> {
+    open_with(workers, pinned, &format!("vgpu_{}gemm", T::LETTER))
+}
+
+/// The same by way of bf16, where the CPU can.
+pub(super) fn open_bf16x3<T: Element>(workers: usize, pinned: bool) -> Result<Peer<T>, String> {
+    let library = Library::open(&["libvgpu_pool.so"])?;
+    // SAFETY: that is the function's type in vgpu_pool.h.
+    let has_bf16x3 = unsafe { library.function::<extern "C" fn() -> i32>("vgpu_has_bf16x3") }?;
+    if has_bf16x3() == 0 {
+        return Err("this CPU has no AMX, or the system keeps it to itself".to_owned());
+    }
+    open_with(workers, pinned, &format!("vgpu_{}gemm_bf16x3", T::LETTER))
+}
+
+fn open_with<T: Element>(workers: usize, pinned: bool, function: &str) -> Result<Peer<T>, String> {
     let library = Library::open(&["libvgpu_pool.so"])?;
     let version = format!("vgpu-pool {}", library.says("vgpu_version_string").unwrap_or_default());
     // SAFETY: that is the function's type in vgpu_pool.h.
-    let gemm = unsafe { library.function(&format!("vgpu_{}gemm", T::LETTER)) }?;
+    let gemm = unsafe { library.function(function) }?;
     let pool = make_pool(&library, workers, pinned)?;
     Ok(Peer { version, pins_itself: true, library: Box::new(Vgpu { library, pool, gemm }) })
 }

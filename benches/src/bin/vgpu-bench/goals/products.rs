@@ -6,6 +6,7 @@ use crate::score::{OURS, worker_counts};
 use vgpu_bench::catalogue::{Family, PROGRAMS, Product, Program};
 
 const PEERS: &[&str] = &["mkl", "openblas", "blis", "gemm"];
+const BY_WAY_OF_BF16: &str = "vgpu-bf16x3";
 /// Those that wait, at the end of a product, for the thread whose CPU somebody else uses too.
 const DISTURBED_PEERS: &[&str] = &["mkl", "openblas"];
 
@@ -26,6 +27,13 @@ pub(super) fn add(report: &Report, goals: &mut Vec<Goal>) {
         let limit = if is_double { 0.88 } else { 0.90 };
         let shares = peak_shares(report, is_double);
         goals.push(least(format!("{name}, 1 worker: share of the peak from 512 on"), &shares, limit));
+    }
+    let by_bf16 =
+        |row: &Row| report.find(&row.program, row.workers, BY_WAY_OF_BF16).map(|ours| row.cost() / ours.cost());
+    for workers in worker_counts(report) {
+        let speed = report.find("sgemm_1024x1024x1024", workers, "mkl").and_then(by_bf16);
+        let what = format!("sgemm_1024x1024x1024 by way of bf16, {}: speed by mkl's", of(workers));
+        goals.push(at_least(what, speed.map(|speed| (speed, 1.4)), times));
     }
     for program in programs(|product| product.is_disturbed) {
         let speed = speed(report, program, 2, DISTURBED_PEERS);
