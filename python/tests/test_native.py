@@ -281,6 +281,16 @@ class TestGemm(unittest.TestCase):
             np.testing.assert_array_equal(out, a @ b)
         np.testing.assert_array_equal(self.pool.gemm(OnlyInterface(b.T), wrap(a.T.copy())), b.T @ a.T)
 
+    def test_by_way_of_bf16(self):
+        # Small whole numbers are exact on either way.
+        numbers = np.random.default_rng(4).integers(-8, 9, (70, 90)).astype("f4")
+        for _ in range(2):
+            np.testing.assert_array_equal(self.pool.gemm(numbers, numbers.T, bf16x3=True), numbers @ numbers.T)
+            np.testing.assert_array_equal(gemm(numbers, numbers.T, bf16x3=True), numbers @ numbers.T)
+        fractions = np.random.default_rng(5).standard_normal((70, 90)).astype("f4")
+        got = self.pool.gemm(fractions, fractions.T, bf16x3=True)
+        np.testing.assert_allclose(got, fractions.astype("f8") @ fractions.T, rtol=0, atol=1e-4)
+
     def test_inside_a_task_and_without_a_pool(self):
         a = np.random.default_rng(3).standard_normal((64, 64))
         alone = gemm(a, a)
@@ -322,6 +332,7 @@ class TestGemm(unittest.TestCase):
             (ValueError, "overlaps a", (square, np.ones((4, 4)), square), {}),
             (ValueError, "overlaps b", (np.ones((4, 4)), square, square.T), {}),
             (ValueError, "overlaps b", (np.ones((4, 4)), block[:, 1:5], block[:, 4:]), {}),
+            (TypeError, "a holds float64, and only products of float32 go by way of bf16", (a, b), {"bf16x3": True}),
         ):
             with self.subTest(sentence):
                 with self.assertRaisesRegex(error, sentence):

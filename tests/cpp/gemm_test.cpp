@@ -37,6 +37,19 @@ template <typename T> void transpositions(vgpu::pool_ref pool) {
     }
 }
 
+// Small whole numbers are exact on either way.
+void by_way_of_bf16(vgpu::pool_ref pool) {
+    const std::size_t m = 40, n = 33, k = 70;
+    std::vector<float> a(m * k), b(k * n), c(m * n, 1.0F);
+    for (std::size_t i = 0; i < a.size(); i++) a[i] = static_cast<float>(i % 13) - 6.0F;
+    for (std::size_t i = 0; i < b.size(); i++) b[i] = static_cast<float>(i % 7) - 3.0F;
+    std::vector<float> plain = c;
+    vgpu::gemm(pool, 2.0F, {a, m, k}, {b, k, n}, 3.0F, {plain, m, n});
+    vgpu::gemm_bf16x3(pool, 2.0F, {a, m, k}, {b, k, n}, 3.0F, {c, m, n});
+    CHECK(c == plain);
+    CHECK(status_of([&] { vgpu::gemm_bf16x3(pool, 2.0F, {a, m, k}, {b, k, n}, 3.0F, {c, n, m}); }) == VGPU_ERROR_INVALID_ARGUMENT);
+}
+
 void views_that_do_not_fit(vgpu::pool_ref pool) {
     std::vector<double> memory(12);
     using view = vgpu::matrix_view<double>;
@@ -61,6 +74,8 @@ int main() {
     transpositions<float>(pool);
     transpositions<double>(pool);
     transpositions<double>(vgpu::pool_ref());
+    by_way_of_bf16(pool);
+    by_way_of_bf16(vgpu::pool_ref());
     views_that_do_not_fit(pool);
     std::vector<double> a(6, 1.0), b(6, 2.0), c(4);
     vgpu::gemm(pool, 1.0, {a, 2, 3}, {b, 3, 2}, 0.0, {c, 2, 2});

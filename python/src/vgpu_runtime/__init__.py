@@ -64,9 +64,10 @@ def gemm(
     beta: float = 0.0,
     trans_a: bool = False,
     trans_b: bool = False,
+    bf16x3: bool = False,
     pool: Optional[ThreadPool] = None,
 ) -> Any:
     """``alpha * op(a) @ op(b) + beta * out``: :meth:`ThreadPool.gemm` on ``pool``, or on the calling thread alone."""
     if pool is not None:
-        return pool.gemm(a, b, out, alpha=alpha, beta=beta, trans_a=trans_a, trans_b=trans_b)
-    return _gemm.gemm(None, a, b, out, alpha, beta, trans_a, trans_b)
+        return pool.gemm(a, b, out, alpha=alpha, beta=beta, trans_a=trans_a, trans_b=trans_b, bf16x3=bf16x3)
+    return _gemm.gemm(None, a, b, out, alpha, beta, trans_a, trans_b, bf16x3)

@@ -103,25 +103,25 @@ _MOST_PLANS = 256
 
 
 def gemm(
-    pool: Optional[int], a: Any, b: Any, out: Any, alpha: float, beta: float, trans_a: bool, trans_b: bool
+    pool: Optional[int], a: Any, b: Any, out: Any, alpha: float, beta: float, trans_a: bool, trans_b: bool, bf16x3: bool
 ) -> Any:
     try:
         view_a, view_b, view_out = memoryview(a), memoryview(b), memoryview(out)
     except (TypeError, ValueError, BufferError):
-        return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
+        return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b, bf16x3)
     try:
         key = (
             view_a.format, view_a.shape, view_a.strides, view_b.format, view_b.shape, view_b.strides,
-            view_out.format, view_out.shape, view_out.strides, view_out.readonly, bool(trans_a), bool(trans_b),
+            view_out.format, view_out.shape, view_out.strides, view_out.readonly, bool(trans_a), bool(trans_b), bool(bf16x3),
         )  # fmt: skip
         plan = _plans.get(key)
         if plan is None:
             # The whole way says what is wrong, if anything is. What it accepts has a plan.
-            return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b, key)
+            return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b, bf16x3, key)
         function, swapped, (flag_a, flag_b), (rows, cols, inner), (lda, ldb, ldc), (span_a, span_b, span_out) = plan
         at_a, at_b, at_out = addresses_of(view_a, view_b, view_out)
         if (at_out < at_a + span_a and at_a < at_out + span_out) or (at_out < at_b + span_b and at_b < at_out + span_out):
-            return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
+            return _gemm(pool, a, b, out, alpha, beta, trans_a, trans_b, bf16x3)
         if swapped:
             at_a, at_b = at_b, at_a
         status = function(
@@ -139,14 +139,17 @@ def gemm(
 
 
 def _gemm(
-    pool: Optional[int], a: Any, b: Any, out: Any, alpha: float, beta: float, trans_a: bool, trans_b: bool, key: Any = None
-) -> Any:
+    pool: Optional[int], a: Any, b: Any, out: Any, alpha: float, beta: float, trans_a: bool, trans_b: bool, bf16x3: bool,
+    key: Any = None,
+) -> Any:  # fmt: skip
     """A product of anything. The plan goes to ``key``."""
     with Memory(a, "a") as memory_a, Memory(b, "b") as memory_b:
         matrix_a = _matrix(memory_a, "a", trans_a)
         matrix_b = _matrix(memory_b, "b", trans_b)
         if memory_a.kind != memory_b.kind:
             raise TypeError(f"a holds {_NAMES[memory_a.kind]} and b {_NAMES[memory_b.kind]}: convert one of them")
+        if bf16x3 and memory_a.kind != "f":
+            raise TypeError(f"a holds {_NAMES[memory_a.kind]}, and only products of {_NAMES['f']} go by way of bf16")
         if matrix_a.cols != matrix_b.rows:
             raise ValueError(
                 f"a, as multiplied, is {matrix_a.rows} x {matrix_a.cols}, and b {matrix_b.rows} x {matrix_b.cols}: "
@@ -157,7 +160,7 @@ def _gemm(
                 raise ValueError(f"beta is {beta}, and there is no out for it to multiply")
             out = _new_matrix(matrix_a.rows, matrix_b.cols, memory_a.kind)
         with Memory(out, "out") as memory_out:
-            plan = _plan(matrix_a, matrix_b, memory_out, memory_a.kind)
+            plan = _plan(matrix_a, matrix_b, memory_out, memory_a.kind, bf16x3)
             at_a, at_b = matrix_a.address, matrix_b.address
             if plan.swapped:
                 at_a, at_b = at_b, at_a
@@ -174,7 +177,7 @@ def _gemm(
     return out
 
 
-def _plan(a: _Matrix, b: _Matrix, memory_out: Memory, kind: str) -> _Plan:
+def _plan(a: _Matrix, b: _Matrix, memory_out: Memory, kind: str, bf16x3: bool) -> _Plan:
     if memory_out.readonly:
         raise ValueError("out is read-only")
     out = _matrix(memory_out, "out")
@@ -194,7 +197,7 @@ def _plan(a: _Matrix, b: _Matrix, memory_out: Memory, kind: str) -> _Plan:
         a, b = b._replace(transposed=not b.transposed), a._replace(transposed=not a.transposed)
         rows, cols = cols, rows
     return _Plan(
-        _native.sgemm if kind == "f" else _native.dgemm,
+        _native.sgemm_bf16x3 if bf16x3 else _native.sgemm if kind == "f" else _native.dgemm,
         out.transposed,
         (_FLAGS[a.transposed], _FLAGS[b.transposed]),
         (rows, cols, inner),

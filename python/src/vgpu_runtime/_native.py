@@ -263,12 +263,12 @@ pool_trace_stop = _declare("vgpu_pool_trace_stop", c_int32, c_void_p)
 pool_trace_write = _declare("vgpu_pool_trace_write", c_int32, c_void_p, c_char_p)
 # The body is a plain address here: it may be anybody's.
 parallel_for = _declare("vgpu_parallel_for", c_int32, c_void_p, c_size_t, c_size_t, c_void_p, c_void_p)
-sgemm, dgemm = (
+sgemm, dgemm, sgemm_bf16x3 = (
     _declare(
         name, c_int32, c_void_p, c_int32, c_int32, c_int32, c_int64, c_int64, c_int64,
         scalar, c_void_p, c_int64, c_void_p, c_int64, scalar, c_void_p, c_int64,
     )
-    for name, scalar in (("vgpu_sgemm", c_float), ("vgpu_dgemm", c_double))
+    for name, scalar in (("vgpu_sgemm", c_float), ("vgpu_dgemm", c_double), ("vgpu_sgemm_bf16x3", c_float))
 )  # fmt: skip
 
 _gil_ensure = ctypes.pythonapi.PyGILState_Ensure

@@ -241,6 +241,7 @@ class ThreadPool(TaskExecutor):
         beta: float = 0.0,
         trans_a: bool = False,
         trans_b: bool = False,
+        bf16x3: bool = False,
     ) -> Any:
         """``alpha * op(a) @ op(b) + beta * out``, in float32 or float64, on all workers. Returns ``out``.
 
@@ -248,11 +249,14 @@ class ThreadPool(TaskExecutor):
         CPU: NumPy arrays, memoryviews, torch tensors. They are not copied: one of the dimensions must be contiguous.
         Without ``out`` the result is a new NumPy array, or a memoryview where NumPy is not installed. The interpreter's lock is
         free meanwhile, and the result is the same to the last bit for any number of workers.
+
+        With ``bf16x3`` a float32 product goes by way of bf16 where the CPU has AMX, which is faster and gives other bits; see
+        ``vgpu_sgemm_bf16x3`` of the C library. Elsewhere it makes no difference.
         """
         core = self._core
         pool = core.begin_use()
         try:
-            return _gemm.gemm(pool, a, b, out, alpha, beta, trans_a, trans_b)
+            return _gemm.gemm(pool, a, b, out, alpha, beta, trans_a, trans_b, bf16x3)
         finally:
             core.end_use()
 

@@ -20,8 +20,8 @@ use crate::gemm::runner::TileRunner;
 const ROW_PANELS: usize = 4;
 /// Tasks for each worker, so that one which is disturbed leaves some of its share to others.
 const TASKS_PER_WORKER: usize = 4;
-/// Bytes of split B at a time.
-const BUDGET: usize = 64 << 20;
+/// Bytes of split B at a time: half of what a pool keeps for the next product, so that there is room for rows of A too.
+const BUDGET: usize = 32 << 20;
 
 /// A product with its cuts.
 struct Job<'a> {
