@@ -2374,7 +2374,8 @@ VGPU_API void vgpu_blocking_end(struct vgpu_worker *worker);
  * @param c        C; must not overlap A or B
  * @param ldc      as lda; what lies between the rows (columns) is not touched
  * @return VGPU_OK; VGPU_ERROR_INVALID_ARGUMENT; VGPU_ERROR_OVERFLOW for matrices that do not fit the address space;
- *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. C is then untouched
+ *         VGPU_ERROR_OUT_OF_MEMORY; VGPU_ERROR_QUEUE_FULL; VGPU_ERROR_CLOSED; VGPU_ERROR_FORKED. C is then untouched, or, where
+ *         the pool is closed while it is computed, written in part
  * @note Thread safety: any thread, tasks included, on different C. Blocks until C is complete.
  * @note Source: Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34(3), 2008.
  */
@@ -2443,11 +2444,12 @@ VGPU_API vgpu_status vgpu_gemm_bf16bf16f32(struct vgpu_pool *pool,
  * As vgpu_sgemm(), by way of bf16 where the CPU has AMX: faster, with an error of the same size, but with other bits.
  *
  * Every number of A and B is split into three of bf16, exactly, and six of the nine products of those are added up in single precision; the
- * rest is below the precision of C. The error is at most (k / 5 + 24) u (|alpha| sum |a||b| + |beta c|), with u = FLT_EPSILON / 2. The bits
- * are the same for any number of workers.
+ * rest is below the precision of C. The error is at most (k / 5 + 24) u (|alpha| sum |a||b| + |beta c|), with u = FLT_EPSILON / 2, barring overflow
+ * and underflow of C. The bits are the same for any number of workers.
  *
- * The result is that of vgpu_sgemm(), to the last bit, on other CPUs; where m, n or k is below 32; and where A or B holds an infinity, a NaN, or a
- * number so large or small (roughly: beyond 2^62, or below 2^-40) that a sum could overflow, or a part of a product be lost.
+ * The result is that of vgpu_sgemm(), to the last bit, on other CPUs; where m, n or k is below 32, or m * n * k below 2^20; and where A or B holds an
+ * infinity, a NaN, or numbers so large or small that a sum could overflow, or a part of a product be lost: roughly, where the largest of A times the largest of B
+ * times 4k is above 2^126, or the smallest (but zeros) times the smallest below 2^-80.
  *
  * The first call asks Linux for the tile registers, for the whole process and for good: from then on sigaltstack() refuses stacks without room for
  * their 8 KiB. Where Linux refuses, because a thread has such a stack already, the result is that of vgpu_sgemm().

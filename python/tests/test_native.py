@@ -283,11 +283,11 @@ class TestGemm(unittest.TestCase):
 
     def test_by_way_of_bf16(self):
         # Small whole numbers are exact on either way.
-        numbers = np.random.default_rng(4).integers(-8, 9, (70, 90)).astype("f4")
+        numbers = np.random.default_rng(4).integers(-8, 9, (130, 90)).astype("f4")
         for _ in range(2):
             np.testing.assert_array_equal(self.pool.gemm(numbers, numbers.T, bf16x3=True), numbers @ numbers.T)
             np.testing.assert_array_equal(gemm(numbers, numbers.T, bf16x3=True), numbers @ numbers.T)
-        fractions = np.random.default_rng(5).standard_normal((70, 90)).astype("f4")
+        fractions = np.random.default_rng(5).standard_normal((130, 90)).astype("f4")
         got = self.pool.gemm(fractions, fractions.T, bf16x3=True)
         np.testing.assert_allclose(got, fractions.astype("f8") @ fractions.T, rtol=0, atol=1e-4)
 

@@ -35,10 +35,12 @@ fn has_tiles() -> bool {
     const VECTORS: u32 = 1 << 16 | 1 << 30;
     /// In XCR0: SSE, AVX, the three parts of AVX-512, and the two of AMX.
     const STATES: u32 = 0b110 | 0b111 << 5 | 0b11 << 17;
-    if __cpuid(0).eax < 7 || __cpuid(1).ecx & OSXSAVE == 0 {
+    // SAFETY: every CPU of 64 bits has the instruction.
+    #[allow(unused_unsafe, reason = "it is safe to call since Rust 1.94")]
+    let [most, basic, features] = unsafe { [__cpuid(0), __cpuid(1), __cpuid_count(7, 0)] };
+    if most.eax < 7 || basic.ecx & OSXSAVE == 0 {
         return false;
     }
-    let features = __cpuid_count(7, 0);
     if features.edx & TILES != TILES || features.ebx & VECTORS != VECTORS {
         return false;
     }

@@ -175,26 +175,33 @@ static void bf16(vgpu_pool *pool) {
 }
 
 static void by_way_of_bf16(vgpu_pool *pool) {
+    enum { SIDE = 112 };
+    static float a[SIDE * SIDE], b[SIDE * SIDE], c[SIDE * SIDE], wanted[SIDE * SIDE];
     size_t i;
     section("by way of bf16");
-    refill();
-    CHECK_OK(vgpu_sgemm_bf16x3(pool, 101, 111, 112, M, N, K, 0.5F, fa[1], K, fb[1], K, 2, fc[1], N));
+    for (i = 0; i < SIDE * SIDE; i++) {
+        a[i] = fraction();
+        b[i] = fraction();
+        c[i] = wanted[i] = fraction();
+    }
+    CHECK_OK(vgpu_sgemm(NULL, 101, 111, 112, SIDE, SIDE, SIDE, 0.5F, a, SIDE, b, SIDE, 2, wanted, SIDE));
+    CHECK_OK(vgpu_sgemm_bf16x3(pool, 101, 111, 112, SIDE, SIDE, SIDE, 0.5F, a, SIDE, b, SIDE, 2, c, SIDE));
     if (vgpu_has_bf16x3()) {
-        for (i = 0; i < M * N; i++) {
-            const float error = fc[1][i] - fwanted[1][i];
-            /* The numbers are below 1, and what C held below 13. */
+        for (i = 0; i < SIDE * SIDE; i++) {
+            const float error = c[i] - wanted[i];
             CHECK(error < 1e-4F && error > -1e-4F);
         }
     } else {
-        CHECK(memcmp(fc[1], fwanted[1], sizeof fc[1]) == 0);
+        CHECK(memcmp(c, wanted, sizeof c) == 0);
     }
-    memcpy(fwanted[1], fc[1], sizeof fc[1]);
+    memcpy(wanted, c, sizeof c);
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT,
-                 vgpu_sgemm_bf16x3(pool, 101, 111, 112, M, N, K, 0.5F, fa[1], K - 1, fb[1], K, 2, fc[1], N));
+                 vgpu_sgemm_bf16x3(pool, 101, 111, 112, SIDE, SIDE, SIDE, 0.5F, a, SIDE - 1, b, SIDE, 2, c, SIDE));
     CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT,
-                 vgpu_sgemm_bf16x3(pool, 101, 111, 112, M, N, K, 0.5F, fa[1], K, NULL, K, 2, fc[1], N));
-    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT, vgpu_sgemm_bf16x3(pool, 101, 3, 112, M, N, K, 0.5F, fa[1], K, fb[1], K, 2, fc[1], N));
-    CHECK(memcmp(fc[1], fwanted[1], sizeof fc[1]) == 0);
+                 vgpu_sgemm_bf16x3(pool, 101, 111, 112, SIDE, SIDE, SIDE, 0.5F, a, SIDE, NULL, SIDE, 2, c, SIDE));
+    CHECK_STATUS(VGPU_ERROR_INVALID_ARGUMENT,
+                 vgpu_sgemm_bf16x3(pool, 101, 3, 112, SIDE, SIDE, SIDE, 0.5F, a, SIDE, b, SIDE, 2, c, SIDE));
+    CHECK(memcmp(c, wanted, sizeof c) == 0);
 }
 
 int main(void) {

@@ -39,7 +39,7 @@ template <typename T> void transpositions(vgpu::pool_ref pool) {
 
 // Small whole numbers are exact on either way.
 void by_way_of_bf16(vgpu::pool_ref pool) {
-    const std::size_t m = 40, n = 33, k = 70;
+    const std::size_t m = 140, n = 133, k = 70;
     std::vector<float> a(m * k), b(k * n), c(m * n, 1.0F);
     for (std::size_t i = 0; i < a.size(); i++) a[i] = static_cast<float>(i % 13) - 6.0F;
     for (std::size_t i = 0; i < b.size(); i++) b[i] = static_cast<float>(i % 7) - 3.0F;

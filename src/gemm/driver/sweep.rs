@@ -11,7 +11,7 @@ use core::ops::Range;
 
 /// Column panels from which on a panel of an A with contiguous columns is copied.
 const COPY_A_FROM: usize = 4;
-/// Bytes of a C that no cache keeps until it is read.
+/// Bytes of a C that few caches keep until it is read.
 const STREAMED_FROM: usize = 32 << 20;
 /// Steps of k up to which a kernel is done before a line of C, which it asks for at its beginning, has come.
 const STREAMED_TO: usize = 128;
@@ -25,7 +25,8 @@ impl<T: Element, S: Operand<T>> Job<T, S> {
         let product = &self.product;
         let size = product.m.saturating_mul(product.n).saturating_mul(size_of::<T>());
         let is_whole_lines = (product.c.addr() | product.c_row.wrapping_mul(size_of::<T>())).is_multiple_of(LINE);
-        product.beta == T::ZERO && product.k <= STREAMED_TO && size >= STREAMED_FROM && is_whole_lines
+        let is_written_once = product.beta == T::ZERO && self.blocks == 1;
+        is_written_once && product.k <= STREAMED_TO && size >= STREAMED_FROM && is_whole_lines
     }
 
     /// Multiplies a run of row panels by a run of column panels over some blocks of k. Where `packs`, the first row panel

@@ -15,6 +15,8 @@ mod range;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod tiles;
 
+#[cfg(target_arch = "x86_64")]
+use super::blocking::SERIAL_BELOW;
 use super::gemm;
 use super::problem::Gemm;
 use super::runner::TileRunner;
@@ -30,9 +32,9 @@ pub fn has_bf16x3() -> bool {
 
 /// As [`gemm`] for f32, by way of bf16 where the CPU has AMX and it pays.
 ///
-/// It is the plain product, to the last bit, on other CPUs; where m, n or k is below 32; and where A or B holds an infinity, a NaN, or a number
-/// so large or small that a sum could overflow or a part of a product be lost. Else the error is at most `(k / 5 + 24) u (|alpha| sum |a||b| + |beta c|)`, with `u` half the
-/// machine epsilon.
+/// It is the plain product, to the last bit, on other CPUs; where m, n or k is below 32, or their product below 2^20; and where A or B holds an infinity, a
+/// NaN, or a number so large or small that a sum could overflow or a part of a product be lost. Else the error is at most `(k / 5 + 24) u (|alpha| sum |a||b| + |beta c|)`, with `u` half the
+/// machine epsilon, barring overflow and underflow of C.
 /// The bits do not depend on the number of workers or the order in which tiles run.
 ///
 /// # Errors
@@ -44,8 +46,12 @@ pub unsafe fn gemm_bf16x3(product: &Gemm<f32>, tiles: &dyn TileRunner) -> Result
     // SAFETY: passed on to the caller; the process may use tiles.
     unsafe {
         #[cfg(target_arch = "x86_64")]
-        if has_bf16x3() && tiles::try_run(&product.check()?, tiles)? {
-            return Ok(());
+        if has_bf16x3() {
+            let checked = product.check()?;
+            // A smaller one is done before its parts would be packed.
+            if checked.work() >= SERIAL_BELOW && tiles::try_run(&checked, tiles)? {
+                return Ok(());
+            }
         }
         gemm(product, tiles)
     }

@@ -41,6 +41,19 @@ struct Job<'a> {
 /// # Safety
 /// As [`gemm`](crate::gemm::gemm); this process may use tiles.
 pub(in crate::gemm) unsafe fn try_run(product: &Product<f32>, tiles: &dyn TileRunner) -> Result<bool> {
+    // SAFETY: passed on to the caller.
+    unsafe { try_run_within(BUDGET, product, tiles) }
+}
+
+/// As [`try_run`], with about `budget` bytes of B at a time.
+///
+/// # Safety
+/// As [`try_run`].
+pub(in crate::gemm) unsafe fn try_run_within(
+    budget: usize,
+    product: &Product<f32>,
+    tiles: &dyn TileRunner,
+) -> Result<bool> {
     let (m, n, k) = (product.m, product.n, product.k);
     if m < SIDE || n < SIDE || k < DEPTH || product.alpha == 0.0 {
         return Ok(false);
@@ -61,7 +74,7 @@ pub(in crate::gemm) unsafe fn try_run(product: &Product<f32>, tiles: &dyn TileRu
             row_panels: m.div_ceil(SIDE),
             column_panels: n.div_ceil(SIDE),
         };
-        job.run(tiles)?;
+        job.run(budget, tiles)?;
     }
     Ok(true)
 }
@@ -74,14 +87,17 @@ impl Job<'_> {
 
     /// # Safety
     /// As [`try_run`].
-    unsafe fn run(&self, tiles: &dyn TileRunner) -> Result<()> {
-        let blocks_at_once = (BUDGET / self.panel).clamp(1, self.blocks);
-        let panels_at_once = (BUDGET / self.panel / blocks_at_once).clamp(1, self.column_panels);
+    unsafe fn run(&self, budget: usize, tiles: &dyn TileRunner) -> Result<()> {
+        // As many columns as possible, since A is split anew for others.
+        let panels_at_once = (budget / self.panel).clamp(1, self.column_panels);
+        let blocks_at_once = (budget / self.panel / panels_at_once).clamp(1, self.blocks);
         let workers = tiles.workers();
         let row_runs = self.row_panels.div_ceil(ROW_PANELS);
         let wanted = if workers > 1 { workers * TASKS_PER_WORKER } else { 1 };
         let column_runs = wanted.div_ceil(row_runs).min(panels_at_once);
         let (packed_b, packed_a) = (panels_at_once * blocks_at_once * self.panel, ROW_PANELS * self.panel);
+        // A seat's room is whole pages, as is what comes before.
+        let packed_b = packed_b.next_multiple_of(4096);
         let bytes = packed_a.checked_mul(tiles.seats()).and_then(|all| all.checked_add(packed_b));
         let bytes = bytes.ok_or_else(|| error!(Overflow, "there are too many workers for their packing buffers"))?;
         let memory = packing::<f32>(tiles, Some(bytes / size_of::<f32>()))?;

@@ -1,7 +1,10 @@
 //! Products by way of bf16: the kernel for AMX gives the bits that its instructions are defined to give, within the error bound; what cannot be split is
 //! left to the plain product.
 
-use super::super::split::{parts::split, tiles::try_run};
+use super::super::split::{
+    parts::split,
+    tiles::{try_run, try_run_within},
+};
 use super::accuracy::Exact;
 use super::tile_registers::{add_products, in_use, provide};
 use super::*;
@@ -97,6 +100,24 @@ fn edges_and_blocks_of_k_are_right_for_any_workers() {
 }
 
 #[test]
+fn bits_do_not_depend_on_the_memory_budget() {
+    if !can_run() {
+        return;
+    }
+    let case = fractions(Shape::plain(40, 100, 1030), 0.9, -1.1);
+    let (expected, _) = run(&case, &Serial::default());
+    let panel = 6144 * 344usize.div_ceil(32);
+    // One panel of one block, two of one, all of one, all of two.
+    for (budget, workers) in [(1, 1), (2 * panel, 2), (4 * panel, 1), (9 * panel, 3)] {
+        let mut case = case.clone();
+        let product = case.gemm().check().unwrap();
+        // SAFETY: as in `run`.
+        assert!(unsafe { try_run_within(budget, &product, &Threads::new(workers, 1)) }.unwrap());
+        assert_bits(&case.c.memory, &expected, budget);
+    }
+}
+
+#[test]
 fn errors_are_within_the_bound_and_like_those_of_the_plain_product() {
     if !can_run() {
         return;
@@ -170,6 +191,16 @@ fn what_cannot_be_split_is_left_to_the_plain_product() {
     for (m, n, k) in [(31, 40, 40), (40, 31, 40), (40, 40, 31), (40, 40, 0)] {
         assert!(!run(&fractions(Shape::plain(m, n, k), 1.0, 0.0), &Serial::default()).1);
     }
+    // Zeros hide nothing.
+    for odd in [f32::INFINITY, f32::MAX, f32::from_bits(u32::MAX)] {
+        for in_a in [true, false] {
+            let mut case = fractions(Shape::plain(40, 40, 40), 1.0, 0.5);
+            let (matrix, zeros) = if in_a { (&mut case.a, &mut case.b) } else { (&mut case.b, &mut case.a) };
+            zeros.memory.fill(0.0);
+            matrix.memory[1] = odd;
+            assert!(!run(&case, &Serial::default()).1, "{odd}");
+        }
+    }
     // Where alpha is zero A and B may be anything.
     assert!(!run(&fractions(Shape::plain(40, 40, 40), 0.0, 1.0), &Serial::default()).1);
 }
@@ -177,7 +208,7 @@ fn what_cannot_be_split_is_left_to_the_plain_product() {
 #[test]
 fn without_amx_it_is_the_plain_product() {
     for infinite in [false, true] {
-        let mut case = fractions(Shape::plain(70, 66, 50), 0.5, 2.0);
+        let mut case = fractions(Shape::plain(130, 126, 80), 0.5, 2.0);
         if infinite {
             case.a.memory[1] = f32::INFINITY;
         }
@@ -191,9 +222,9 @@ fn without_amx_it_is_the_plain_product() {
             assert_bits(&by_parts.c.memory, &plain.c.memory, infinite);
         }
     }
-    let mut wrong = fractions(Shape::plain(70, 66, 50), 0.5, 2.0);
+    let mut wrong = fractions(Shape::plain(130, 126, 80), 0.5, 2.0);
     let mut product = wrong.gemm();
-    product.lda = 49;
+    product.lda = 79;
     // SAFETY: the arguments are refused.
     let error = unsafe { gemm_bf16x3(&product, &Serial::default()) }.unwrap_err();
     assert_eq!(error.status(), crate::error::Status::InvalidArgument);
