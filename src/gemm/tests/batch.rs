@@ -162,6 +162,7 @@ fn what_is_wrong_with_a_batch_is_found_before_c_is_touched() {
     refused(Status::InvalidArgument, "stride_a", &|batch| batch.stride_a = -1);
     refused(Status::InvalidArgument, "stride_b", &|batch| batch.stride_b = i64::MIN);
     refused(Status::InvalidArgument, "stride_c", &|batch| batch.stride_c = 19);
+    refused(Status::InvalidArgument, "stride_c", &|batch| (batch.stride_c, batch.count) = (19, 2));
     refused(Status::Overflow, "stride_b", &|batch| batch.stride_b = i64::MAX / 4);
     refused(Status::InvalidArgument, "lda", &|batch| batch.first.lda = 5);
     refused(Status::InvalidArgument, "A is NULL", &|batch| batch.first.a = core::ptr::null());
