@@ -65,7 +65,7 @@ impl<T: Element> Held<T> {
     }
 }
 
-pub(super) fn too_large() -> Error {
+pub(in crate::gemm) fn too_large() -> Error {
     error!(Overflow, "the packing buffers of a product do not fit the address space; pass smaller sizes")
 }
 

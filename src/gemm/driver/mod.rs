@@ -24,8 +24,8 @@ mod ahead;
 mod memory;
 mod sweep;
 
-pub(super) use memory::{Held, Place, Store, buffer, packing, seat_stride};
-use memory::{SeatFlags, too_large};
+use memory::SeatFlags;
+pub(super) use memory::{Held, Place, Store, buffer, packing, seat_stride, too_large};
 
 /// Row panels up to which a B with contiguous rows is used where it lies: it would be packed as often as it is read.
 const UNPACKED_ROW_PANELS: usize = 2;

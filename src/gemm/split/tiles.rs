@@ -6,15 +6,16 @@
 
 use super::parts::{pack_a, pack_b};
 use super::range;
-use crate::error::{Result, error};
+use crate::error::Result;
 use crate::gemm::blocking::{k_block, part};
-use crate::gemm::driver::{Place, packing};
+use crate::gemm::driver::{Place, seat_stride, too_large};
 use crate::gemm::element::Element;
 use crate::gemm::kernel::amx::{CHUNK_BYTES, DEPTH, SIDE, Tiles};
 use crate::gemm::kernel::{Kernels, Level, kernels_f32};
 use crate::gemm::problem::{Product, View};
 use crate::gemm::room::Room;
 use crate::gemm::runner::TileRunner;
+use core::ops::Range;
 
 /// Row panels of a task: split, 384 KiB, which is a part of any second-level cache beside tiles.
 const ROW_PANELS: usize = 4;
@@ -34,6 +35,13 @@ struct Job<'a> {
     panel: usize,
     row_panels: usize,
     column_panels: usize,
+}
+
+/// What of B is packed at a time: some column panels over some blocks of k, those of a block side by side.
+struct Stripe {
+    panels: Range<usize>,
+    blocks: Range<usize>,
+    packed: Place<u8>,
 }
 
 /// Computes the product, unless it is too small or holds what cannot be split: then C is untouched, and the answer `false`.
@@ -95,65 +103,77 @@ impl Job<'_> {
         let row_runs = self.row_panels.div_ceil(ROW_PANELS);
         let wanted = if workers > 1 { workers * TASKS_PER_WORKER } else { 1 };
         let column_runs = wanted.div_ceil(row_runs).min(panels_at_once);
-        let (packed_b, packed_a) = (panels_at_once * blocks_at_once * self.panel, ROW_PANELS * self.panel);
-        // A seat's room is whole pages, as is what comes before.
-        let packed_b = packed_b.next_multiple_of(4096);
+        let packed_b = seat_stride::<u8>(panels_at_once * blocks_at_once * self.panel).ok_or_else(too_large)?;
+        let packed_a = ROW_PANELS * self.panel;
         let bytes = packed_a.checked_mul(tiles.seats()).and_then(|all| all.checked_add(packed_b));
-        let bytes = bytes.ok_or_else(|| error!(Overflow, "there are too many workers for their packing buffers"))?;
-        let memory = packing::<f32>(tiles, Some(bytes / size_of::<f32>()))?;
+        let memory = tiles.packing(bytes.ok_or_else(too_large)?)?;
         let (b, a) = (Place(memory.as_ptr()), Place(memory.as_ptr().wrapping_add(packed_b)));
         tiles.enter(&|tiles| {
             for panel in (0..self.column_panels).step_by(panels_at_once) {
-                let panels = panel..(panel + panels_at_once).min(self.column_panels);
                 for block in (0..self.blocks).step_by(blocks_at_once) {
-                    let blocks = block..(block + blocks_at_once).min(self.blocks);
-                    let pieces = panels.len() * blocks.len();
-                    let place = |piece: usize| b.at(piece * self.panel);
+                    let stripe = Stripe {
+                        panels: panel..(panel + panels_at_once).min(self.column_panels),
+                        blocks: block..(block + blocks_at_once).min(self.blocks),
+                        packed: b,
+                    };
+                    let pieces = stripe.panels.len() * stripe.blocks.len();
                     let parts = pieces.min(wanted);
                     tiles.for_each(parts, &|i| {
-                        for piece in part(0..pieces, parts, i) {
-                            let (block, panel) =
-                                (blocks.start + piece / panels.len(), panels.start + piece % panels.len());
-                            let (p, j) = (block * self.depth, panel * SIDE);
-                            let from = View { first: self.product.b.at(p, j), ..self.product.b };
-                            // SAFETY: each piece has a place of its own; the rest is passed on to the caller.
-                            unsafe { pack_b(from, SIDE.min(self.product.n - j), self.deep(block), place(piece)) }
-                        }
+                        // SAFETY: each piece has a place of its own; the rest is passed on to the caller.
+                        part(0..pieces, parts, i).for_each(|piece| unsafe { self.pack(&stripe, piece) });
                         Ok(())
                     })?;
                     tiles.for_each_seated(row_runs * column_runs, &|seat, i| {
                         let rows = part(0..self.row_panels, row_runs, i % row_runs);
-                        let columns = part(panels.clone(), column_runs, i / row_runs);
-                        // SAFETY: the seat's room is this task's meanwhile, as is its part of C; what is packed is there. The process may use tiles.
-                        unsafe {
-                            let registers = Tiles::new();
-                            for block in blocks.clone() {
-                                let room = a.at(seat * packed_a);
-                                for (i, row) in rows.clone().enumerate() {
-                                    let (r, p) = (row * SIDE, block * self.depth);
-                                    let from = View { first: self.product.a.at(r, p), ..self.product.a };
-                                    let to = room.wrapping_add(i * self.panel);
-                                    pack_a(from, SIDE.min(self.product.m - r), self.deep(block), to);
-                                }
-                                for column in columns.clone() {
-                                    let b = place((block - blocks.start) * panels.len() + column - panels.start);
-                                    for (i, row) in rows.clone().enumerate() {
-                                        self.multiply(
-                                            &registers,
-                                            (row, column, block),
-                                            room.wrapping_add(i * self.panel),
-                                            b,
-                                        );
-                                    }
-                                }
-                            }
-                        }
+                        let columns = part(stripe.panels.clone(), column_runs, i / row_runs);
+                        // SAFETY: the stripe is packed; the seat's room is this task's meanwhile, as is its part of C.
+                        unsafe { self.sweep(&stripe, rows, columns, a.at(seat * packed_a)) };
                         Ok(())
                     })?;
                 }
             }
             Ok(())
         })
+    }
+
+    /// Packs a piece of a stripe: one column panel of one block of k.
+    ///
+    /// # Safety
+    /// As [`try_run`]; nobody else touches the piece's place.
+    unsafe fn pack(&self, stripe: &Stripe, piece: usize) {
+        let (block, panel) =
+            (stripe.blocks.start + piece / stripe.panels.len(), stripe.panels.start + piece % stripe.panels.len());
+        let column = panel * SIDE;
+        let from = View { first: self.product.b.at(block * self.depth, column), ..self.product.b };
+        let to = stripe.packed.at(piece * self.panel);
+        // SAFETY: passed on to the caller.
+        unsafe { pack_b(from, SIDE.min(self.product.n - column), self.deep(block), to) }
+    }
+
+    /// Multiplies some row panels by some column panels of a packed stripe.
+    ///
+    /// # Safety
+    /// As [`try_run`]; nobody else touches this part of C, nor `room`, which has [`ROW_PANELS`] panels.
+    unsafe fn sweep(&self, stripe: &Stripe, rows: Range<usize>, columns: Range<usize>, room: *mut u8) {
+        // SAFETY: this process may use tiles.
+        let registers = unsafe { Tiles::new() };
+        for block in stripe.blocks.clone() {
+            for (i, panel) in rows.clone().enumerate() {
+                let row = panel * SIDE;
+                let from = View { first: self.product.a.at(row, block * self.depth), ..self.product.a };
+                let to = room.wrapping_add(i * self.panel);
+                // SAFETY: these rows lie within A, and their place in the room.
+                unsafe { pack_a(from, SIDE.min(self.product.m - row), self.deep(block), to) };
+            }
+            let first = (block - stripe.blocks.start) * stripe.panels.len();
+            for column in columns.clone() {
+                let b = stripe.packed.at((first + column - stripe.panels.start) * self.panel);
+                for (i, row) in rows.clone().enumerate() {
+                    // SAFETY: both panels are packed; the rest is passed on to the caller.
+                    unsafe { self.multiply(&registers, (row, column, block), room.wrapping_add(i * self.panel), b) };
+                }
+            }
+        }
     }
 
     /// Multiplies two packed panels of a block of k, and adds the product to C.

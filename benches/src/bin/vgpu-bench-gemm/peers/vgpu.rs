@@ -46,22 +46,25 @@ struct Vgpu<T> {
 
 /// With a pool of so many workers.
 pub(super) fn open<T: Element>(workers: usize, pinned: bool) -> Result<Peer<T>, String> {
-    open_with(workers, pinned, &format!("vgpu_{}gemm", T::LETTER))
+    open_with(library()?, workers, pinned, &format!("vgpu_{}gemm", T::LETTER))
 }
 
 /// The same by way of bf16, where the CPU can.
 pub(super) fn open_bf16x3<T: Element>(workers: usize, pinned: bool) -> Result<Peer<T>, String> {
-    let library = Library::open(&["libvgpu_pool.so"])?;
+    let library = library()?;
     // SAFETY: that is the function's type in vgpu_pool.h.
     let has_bf16x3 = unsafe { library.function::<extern "C" fn() -> i32>("vgpu_has_bf16x3") }?;
     if has_bf16x3() == 0 {
         return Err("this CPU has no AMX, or the system keeps it to itself".to_owned());
     }
-    open_with(workers, pinned, &format!("vgpu_{}gemm_bf16x3", T::LETTER))
+    open_with(library, workers, pinned, &format!("vgpu_{}gemm_bf16x3", T::LETTER))
 }
 
-fn open_with<T: Element>(workers: usize, pinned: bool, function: &str) -> Result<Peer<T>, String> {
-    let library = Library::open(&["libvgpu_pool.so"])?;
+fn library() -> Result<Library, String> {
+    Library::open(&["libvgpu_pool.so"])
+}
+
+fn open_with<T: Element>(library: Library, workers: usize, pinned: bool, function: &str) -> Result<Peer<T>, String> {
     let version = format!("vgpu-pool {}", library.says("vgpu_version_string").unwrap_or_default());
     // SAFETY: that is the function's type in vgpu_pool.h.
     let gemm = unsafe { library.function(function) }?;
